@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use twinslot_bootloader::{
     anchor::{AnchorError, TrustAnchor},
-    crypto::{Builtin, PublicKey, is_strong_key},
+    crypto::{Builtin, PublicKey, is_on_curve, is_strong_key},
 };
 
 use crate::test_keys;
@@ -44,7 +44,7 @@ impl Trust {
     pub fn new(keys: Vec<TrustKey>, threshold: u8, floor: u32) -> Result<Self, TrustError> {
         for (index, key) in keys.iter().enumerate() {
             check_name(&key.name, keys.get(..index).unwrap_or_default())?;
-            if !is_strong_key(&key.public) {
+            if !is_strong_key(&key.public) || !is_on_curve(&key.public) {
                 return Err(TrustError::WeakKey { name: key.name.clone() });
             }
         }
@@ -202,8 +202,10 @@ pub enum TrustError {
         /// The key's name.
         name: String,
     },
-    /// A public key that anybody can sign for.
-    #[error("trust file: key {name:?} is all zero, of small order or not canonical: anybody could sign for it; make a new one")]
+    /// A public key that anybody or nobody can sign for.
+    #[error(
+        "trust file: key {name:?} is all zero, of small order, not canonical or not on the curve: anybody or nobody could sign for it; make a new one"
+    )]
     WeakKey {
         /// The key's name.
         name: String,

@@ -41,9 +41,10 @@ fn the_constants_compile_and_hold_the_values() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let source = folder.path().join("check.rs");
     let board = board(LAYOUT);
-    let checks = "fn main() { assert_eq!(PRODUCT, \"p\\\"x\"); assert_eq!(HARDWARE, 7); assert_eq!((LOG_1_OFFSET, LOG_1_SIZE), (0x5800, 0x800)); \
+    let checks = "mod twinslot_bootloader { pub mod journal { #[allow(dead_code)] pub struct Policy { pub attempts: u8, pub boots: u8, pub floor_raise: FloorRaise } \
+        #[allow(dead_code)] pub enum FloorRaise { OnConfirm, WhenBothSlotsMeetIt } } } fn main() { assert_eq!(PRODUCT, \"p\\\"x\"); assert_eq!(HARDWARE, 7); assert_eq!((LOG_1_OFFSET, LOG_1_SIZE), (0x5800, 0x800)); \
         assert_eq!((SLOT_B_OFFSET, SLOT_B_SIZE, GOLDEN_SIZE), (0xe000, 0x8000, 0)); assert_eq!(RAM_LOADER, [(0x2000_0000, 0x2000)]); \
-        assert_eq!((THRESHOLD, FLOOR, IS_TEST_KEYS, POLICY_RAISE_FLOOR_ON_CONFIRM), (1, 5, false, true)); assert_eq!(ANCHOR_KEYS[0][..2], [0xd7, 0x5a]); \
+        assert_eq!((THRESHOLD, FLOOR, IS_TEST_KEYS, POLICY.boots), (1, 5, false, 10)); assert_eq!(ANCHOR_KEYS[0][..2], [0xd7, 0x5a]); \
         assert_eq!(ANCHOR_KEY_NAMES, [\"one\"]); assert_eq!(RECORD_STRIDE, 128); print!(\"{:?}\", LAYOUT_DIGEST); }";
     std::fs::write(&source, format!("#![deny(warnings)]\n{}{checks}", board.constants())).expect("a written source");
     let program = folder.path().join("check");

@@ -89,8 +89,13 @@ const BROKEN: &[(&str, &str, &str)] = &[
     ),
     (
         "write_size = 4",
-        "write_size = 8192",
-        "layout: flash.erase_size 0x1000 is smaller than flash.write_size 0x2000",
+        "write_size = 1024",
+        "layout: flash.write_size is 1024; a journal needs writes of at most 512",
+    ),
+    (
+        "write_size = 4\nerase_size = 4096",
+        "write_size = 8\nerase_size = 4",
+        "layout: flash.erase_size 0x4 is smaller than flash.write_size 0x8",
     ),
     (
         "[loader]",

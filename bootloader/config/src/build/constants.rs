@@ -2,9 +2,11 @@
 
 use std::fmt::Display;
 
+use twinslot_bootloader::journal::Policy;
+
 use crate::{
     Layout, Trust,
-    layout::{FloorRaise, Purpose, Span},
+    layout::{Purpose, Span},
 };
 
 /// The whole generated file.
@@ -91,19 +93,18 @@ impl ConstantsFile {
     }
 
     fn policy(&mut self, layout: &Layout) {
+        let Policy {
+            attempts,
+            boots,
+            floor_raise,
+        } = layout.policy;
+        let module = "twinslot_bootloader::journal";
+        let value = format!("{module}::Policy {{ attempts: {attempts}, boots: {boots}, floor_raise: {module}::FloorRaise::{floor_raise:?} }}");
         self.constant(
-            "POLICY_ATTEMPTS",
-            "u8",
-            layout.policy.attempts,
-            "Resets other than power cuts that a trial may take.",
-        );
-        self.constant("POLICY_BOOTS", "u8", layout.policy.boots, "Boots of a trial, whatever ended them.");
-        let on_confirm = layout.policy.floor_raise == FloorRaise::OnConfirm;
-        self.constant(
-            "POLICY_RAISE_FLOOR_ON_CONFIRM",
-            "bool",
-            on_confirm,
-            "Whether the floor rises on confirm, or once both slots meet it.",
+            "POLICY",
+            &format!("{module}::Policy"),
+            value,
+            "How trials are bounded and when the floor rises.",
         );
     }
 

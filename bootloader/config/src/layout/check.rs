@@ -5,6 +5,9 @@ use super::{Layout, LayoutError, Purpose, Span};
 /// Bytes of a header, before which no part begins.
 const HEADER_BYTES: u64 = 1024;
 
+/// The largest write that the storage port allows.
+const MAX_WRITE_SIZE: u64 = 512;
+
 /// Bytes of a hand-off record.
 const HANDOFF_BYTES: u64 = 512;
 
@@ -63,6 +66,11 @@ fn check_geometry(layout: &Layout) -> Result<(), LayoutError> {
         if !value.is_power_of_two() || value > u64::from(u32::MAX) {
             return Err(LayoutError::NotPowerOfTwo { field, value });
         }
+    }
+    if flash.write_size > MAX_WRITE_SIZE {
+        return Err(LayoutError::WriteSize {
+            write_size: flash.write_size,
+        });
     }
     if flash.erase_size < flash.write_size {
         return Err(LayoutError::EraseBelowWrite {

@@ -5,6 +5,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use twinslot_bootloader::journal::FloorRaise;
+
 use super::{Layout, Span};
 
 pub(super) fn digest(layout: &Layout) -> [u8; 32] {
@@ -15,6 +17,14 @@ pub(super) fn digest(layout: &Layout) -> [u8; 32] {
     form.regions(layout);
     form.ram(layout);
     form.0.finalize().into()
+}
+
+/// The rule as layout files write it.
+const fn floor_raise_name(rule: FloorRaise) -> &'static str {
+    match rule {
+        FloorRaise::OnConfirm => "on-confirm",
+        FloorRaise::WhenBothSlotsMeetIt => "when-both-slots-meet-it",
+    }
 }
 
 struct Canonical(Sha256);
@@ -35,7 +45,7 @@ impl Canonical {
         self.number(layout.flash.tear_size);
         self.number(layout.policy.attempts.into());
         self.number(layout.policy.boots.into());
-        self.text(layout.policy.floor_raise.name());
+        self.text(floor_raise_name(layout.policy.floor_raise));
     }
 
     fn regions(&mut self, layout: &Layout) {

@@ -45,6 +45,12 @@ pub enum LayoutError {
         /// Its value.
         value: u64,
     },
+    /// A write size that no journal lies on.
+    #[error("layout: flash.write_size is {write_size}; a journal needs writes of at most 512 bytes")]
+    WriteSize {
+        /// The write size.
+        write_size: u64,
+    },
     /// The erase size is smaller than the write size.
     #[error("layout: flash.erase_size {erase_size:#x} is smaller than flash.write_size {write_size:#x}; an erase unit holds whole writes")]
     EraseBelowWrite {

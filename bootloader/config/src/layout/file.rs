@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{Flash, FloorRaise, Layout, LayoutError, Loader, Policy, Purpose, Ram, Span};
+use twinslot_bootloader::journal::{FloorRaise, Policy};
+
+use super::{Flash, Layout, LayoutError, Loader, Purpose, Ram, Span};
 
 /// Turns text into values; what they mean is checked elsewhere.
 pub(super) fn parse(text: &str) -> Result<Layout, LayoutError> {
@@ -90,13 +92,27 @@ enum PurposeName {
     Reserved,
 }
 
-/// The defaults of DESIGN section 3.
+/// The defaults are the verifier's own.
 impl Default for PolicyTable {
     fn default() -> Self {
+        let Policy {
+            attempts,
+            boots,
+            floor_raise,
+        } = Policy::DEFAULT;
         Self {
-            attempts: 3,
-            boots: 10,
-            floor_raise: FloorRaiseName::OnConfirm,
+            attempts,
+            boots,
+            floor_raise: floor_raise.into(),
+        }
+    }
+}
+
+impl From<FloorRaise> for FloorRaiseName {
+    fn from(rule: FloorRaise) -> Self {
+        match rule {
+            FloorRaise::OnConfirm => Self::OnConfirm,
+            FloorRaise::WhenBothSlotsMeetIt => Self::WhenBothSlotsMeetIt,
         }
     }
 }

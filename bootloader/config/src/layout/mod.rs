@@ -11,10 +11,9 @@ mod file;
 
 use std::{fmt, path::Path};
 
-pub use error::LayoutError;
+use twinslot_bootloader::journal::{Policy, RECORD_SIZE};
 
-/// Bytes of a journal record before rounding (format version 1).
-const RECORD_BYTES: u64 = 128;
+pub use error::LayoutError;
 
 /// A checked layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,26 +61,6 @@ pub struct Flash {
     pub erase_size: u64,
     /// The largest region that one interrupted write may damage, in bytes.
     pub tear_size: u64,
-}
-
-/// How trials are bounded and when the floor rises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    /// Resets other than power cuts that a trial may take.
-    pub attempts: u8,
-    /// Boots of a trial, whatever ended them.
-    pub boots: u8,
-    /// When floor and revocations rise.
-    pub floor_raise: FloorRaise,
-}
-
-/// When the floor and the revocations of a confirmed image take effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FloorRaise {
-    /// As soon as the image is confirmed.
-    OnConfirm,
-    /// Once the images in both slots meet it.
-    WhenBothSlotsMeetIt,
 }
 
 /// The loader's code.
@@ -215,7 +194,7 @@ impl Flash {
     /// Bytes from one journal record to the next: a record, rounded up to the write size and to the tear size.
     #[must_use]
     pub fn record_stride(&self) -> u64 {
-        RECORD_BYTES.next_multiple_of(self.write_size.max(self.tear_size))
+        (RECORD_SIZE as u64).next_multiple_of(self.write_size.max(self.tear_size))
     }
 }
 
@@ -248,16 +227,5 @@ impl Purpose {
 impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl FloorRaise {
-    /// The rule as layout files write it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OnConfirm => "on-confirm",
-            Self::WhenBothSlotsMeetIt => "when-both-slots-meet-it",
-        }
     }
 }
