@@ -1,0 +1,107 @@
+//! The counts of a run, and what happens when one of them reaches its mark.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use crate::plan::Plan;
+use crate::qemu;
+
+/// Everything that is counted. The guest has one processor, so plain relaxed counters are exact.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    plan: Plan,
+    instructions: AtomicU64,
+    stores: AtomicU64,
+    buckets: Vec<(String, AtomicU64)>,
+    jumped: AtomicBool,
+}
+
+impl Counters {
+    pub(crate) fn new(plan: Plan) -> Self {
+        let mut names: Vec<String> = plan.buckets.iter().map(|bucket| bucket.name.clone()).collect();
+        names.sort();
+        names.dedup();
+        let buckets = names.into_iter().map(|name| (name, AtomicU64::new(0))).collect();
+        Self {
+            plan,
+            instructions: AtomicU64::new(0),
+            stores: AtomicU64::new(0),
+            buckets,
+            jumped: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether every single instruction is to be counted, not only whole blocks.
+    pub(crate) fn counts_each_instruction(&self) -> bool {
+        self.plan.jump.is_some()
+    }
+
+    /// Whether stores are counted at all.
+    pub(crate) fn counts_stores(&self) -> bool {
+        self.plan.stores.is_some()
+    }
+
+    /// The number of the bucket that `address` is counted under.
+    pub(crate) fn bucket_of(&self, address: u64) -> Option<usize> {
+        let bucket = self.plan.buckets.iter().find(|bucket| bucket.range.contains(&address))?;
+        self.buckets.iter().position(|(name, _)| *name == bucket.name)
+    }
+
+    /// Whether an instruction at `address` belongs to what the loader jumped to.
+    pub(crate) fn is_beyond_jump(&self, address: u64) -> bool {
+        self.plan.jump.as_ref().is_some_and(|range| range.contains(&address))
+    }
+
+    /// One instruction of the loader ran.
+    pub(crate) fn instruction(&self, bucket: Option<usize>) {
+        if self.jumped.load(Relaxed) {
+            return;
+        }
+        self.instructions.fetch_add(1, Relaxed);
+        if let Some((_, count)) = bucket.and_then(|bucket| self.buckets.get(bucket)) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A translated block of `count` instructions is about to run.
+    pub(crate) fn block(&self, count: u64) {
+        let total = self.instructions.fetch_add(count, Relaxed) + count;
+        if self.plan.cut_at_instruction.is_some_and(|mark| total >= mark) {
+            qemu::cut_power();
+        }
+    }
+
+    /// The guest stored to `address`.
+    pub(crate) fn store(&self, address: u64) {
+        if self.jumped.load(Relaxed) || !self.plan.stores.as_ref().is_some_and(|range| range.contains(&address)) {
+            return;
+        }
+        let total = self.stores.fetch_add(1, Relaxed) + 1;
+        if self.plan.cut_at_store == Some(total) {
+            qemu::cut_power();
+        }
+    }
+
+    /// The first instruction behind the jump runs: the counts are final.
+    pub(crate) fn jump(&self) {
+        if !self.jumped.swap(true, Relaxed) {
+            self.write_report();
+        }
+    }
+
+    /// Writes the report as a whole: readers that wait for the file never see half of it.
+    pub(crate) fn write_report(&self) {
+        let mut text = String::new();
+        let _ = writeln!(text, "instructions {}", self.instructions.load(Relaxed));
+        let _ = writeln!(text, "stores {}", self.stores.load(Relaxed));
+        let _ = writeln!(text, "jumped {}", u8::from(self.jumped.load(Relaxed)));
+        for (name, count) in &self.buckets {
+            let _ = writeln!(text, "{name} {}", count.load(Relaxed));
+        }
+        let unfinished = self.plan.report.with_extension("unfinished");
+        let written = std::fs::write(&unfinished, text).and_then(|()| std::fs::rename(&unfinished, &self.plan.report));
+        if let Err(error) = written {
+            eprintln!("emulator-plugin: can not write {}: {error}", self.plan.report.display());
+        }
+    }
+}

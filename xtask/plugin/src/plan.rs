@@ -1,0 +1,67 @@
+//! The plan file: one directive a line, words separated by blanks, numbers hexadecimal without prefix.
+//!
+//! ```text
+//! report PATH              where the counts go, when the jump is reached or QEMU ends by itself
+//! jump LOW HIGH            the loader has jumped once an instruction in LOW..HIGH runs; counting ends there
+//! stores LOW HIGH          stores of the guest into LOW..HIGH are counted
+//! bucket NAME LOW HIGH     instructions in LOW..HIGH are counted under NAME as well
+//! cut-at-instruction N     the power is cut once N instructions have run (to the end of the translated block)
+//! cut-at-store N           the power is cut right after the N-th counted store
+//! ```
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// What one run is asked to do.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) report: PathBuf,
+    pub(crate) jump: Option<Range<u64>>,
+    pub(crate) stores: Option<Range<u64>>,
+    pub(crate) buckets: Vec<Bucket>,
+    pub(crate) cut_at_instruction: Option<u64>,
+    pub(crate) cut_at_store: Option<u64>,
+}
+
+/// Addresses that are counted under a name. Several may share one.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    pub(crate) name: String,
+    pub(crate) range: Range<u64>,
+}
+
+impl Plan {
+    /// Reads a plan, or says which line is none.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut plan = Self::default();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            plan.apply(&words).ok_or_else(|| format!("plan line is not understood: {line:?}"))?;
+        }
+        Ok(plan)
+    }
+
+    fn apply(&mut self, words: &[&str]) -> Option<()> {
+        match words {
+            ["report", path] => self.report = PathBuf::from(path),
+            ["jump", low, high] => self.jump = Some(range(low, high)?),
+            ["stores", low, high] => self.stores = Some(range(low, high)?),
+            ["bucket", name, low, high] => self.buckets.push(Bucket {
+                name: (*name).to_owned(),
+                range: range(low, high)?,
+            }),
+            ["cut-at-instruction", count] => self.cut_at_instruction = Some(number(count)?),
+            ["cut-at-store", count] => self.cut_at_store = Some(number(count)?),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+fn range(low: &str, high: &str) -> Option<Range<u64>> {
+    Some(number(low)?..number(high)?)
+}
+
+fn number(word: &str) -> Option<u64> {
+    u64::from_str_radix(word, 16).ok()
+}

@@ -1,0 +1,182 @@
+//! One running emulator: started paused, watched from the first instruction, killed when dropped.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::control::Control;
+use super::observe::{Ended, Limits, Observed, Transcript, clean_line};
+use crate::board::Board;
+
+/// How long QEMU itself may take to open or answer its control connection. It needs milliseconds; a machine that is busy with other work needs more.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Guest time per instruction is 2^5 ns: watchdogs follow the instructions, not the load of this machine.
+const CLOCK: &str = "shift=5,sleep=off";
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub(crate) struct Launch<'a> {
+    pub(crate) board: Board,
+    /// The loader's ELF.
+    pub(crate) loader: &'a Path,
+    /// The file that is the board's flash; it keeps what the board writes.
+    pub(crate) flash: &'a Path,
+    /// An existing folder for logs and the control socket.
+    pub(crate) folder: &'a Path,
+    pub(crate) plugin: Option<PluginRun<'a>>,
+    /// A file to fill memory with before the first instruction, and where.
+    pub(crate) fill: Option<(&'a Path, u64)>,
+}
+
+/// The counting plugin and its plan.
+#[derive(Debug, Clone)]
+pub(crate) struct PluginRun<'a> {
+    pub(crate) library: &'a Path,
+    pub(crate) plan: &'a Path,
+}
+
+/// A running emulator.
+pub(crate) struct Machine {
+    child: Child,
+    control: Control,
+    observed: Receiver<Observed>,
+    log: PathBuf,
+}
+
+impl Machine {
+    /// Starts the emulator, connects to it, then lets the board run.
+    pub(crate) fn start(launch: &Launch) -> Result<Self> {
+        let log = launch.folder.join("log.defmt");
+        let socket = launch.folder.join("control");
+        let _ = std::fs::remove_file(&socket);
+        let mut child = command(launch, &log, &socket)?
+            .spawn()
+            .context("can not start qemu-system-arm; run `cargo xtask setup`")?;
+        let (sender, observed) = channel();
+        let console = child.stdout.take().context("qemu has no console")?;
+        match Control::connect(&socket, PATIENCE, sender.clone()) {
+            Ok(control) => {
+                let mut machine = Self {
+                    child,
+                    control,
+                    observed,
+                    log,
+                };
+                watch_console(console, sender);
+                machine.control.command("cont", json!({}))?;
+                Ok(machine)
+            }
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+
+    /// Watches the board until it rests, dies or reaches a limit. The emulator still runs afterwards.
+    pub(crate) fn watch(&mut self, limits: Limits) -> Transcript {
+        let started = Instant::now();
+        let mut transcript = Transcript::new(self.log.clone());
+        transcript.ended = loop {
+            let left = limits.time.saturating_sub(started.elapsed());
+            match self.observed.recv_timeout(left) {
+                Ok(observed) => {
+                    if let Some(ended) = transcript.take(observed, limits) {
+                        break ended;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => break Ended::TimedOut,
+                Err(RecvTimeoutError::Disconnected) => break Ended::Gone,
+            }
+        };
+        self.take_late_resets(&mut transcript, limits);
+        transcript.wall = started.elapsed();
+        transcript
+    }
+
+    /// Events and console are two streams: a reset that came before the last line may be delivered after it. An answered command is behind
+    /// every earlier event.
+    fn take_late_resets(&mut self, transcript: &mut Transcript, limits: Limits) {
+        if transcript.ended != Ended::Gone && self.control.command("query-status", json!({})).is_ok() {
+            while let Ok(observed @ Observed::Reset(_)) = self.observed.try_recv() {
+                let _ = transcript.take(observed, limits);
+            }
+        }
+    }
+
+    /// Sends a command of QEMU's control protocol.
+    pub(crate) fn command(&mut self, name: &str, arguments: Value) -> Result<Value> {
+        self.control.command(name, arguments)
+    }
+
+    /// Lets QEMU end in order, so that its plugin reports.
+    pub(crate) fn quit(mut self) -> Result<()> {
+        self.control.command("quit", json!({}))?;
+        self.child.wait().context("qemu does not end").map(|_| ())
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(launch: &Launch, log: &Path, socket: &Path) -> Result<Command> {
+    let errors = File::create(launch.folder.join("qemu.err")).with_context(|| format!("can not write into {}", launch.folder.display()))?;
+    let mut command = Command::new("qemu-system-arm");
+    command.arg("-M").arg(format!("{},memory-backend=psram", launch.board.name()));
+    command
+        .arg("-object")
+        .arg(with_path("memory-backend-file,id=psram,size=16M,share=on,mem-path=", launch.flash));
+    command.arg("-kernel").arg(launch.loader);
+    command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-S", "-icount", CLOCK]);
+    command.args(["-serial", "stdio"]).arg("-serial").arg(with_path("file:", log));
+    command.arg("-qmp").arg(with_path_then("unix:", socket, ",server=on,wait=off"));
+    if let Some(plugin) = &launch.plugin {
+        let mut argument = with_path("file=", plugin.library);
+        argument.push(with_path(",plan=", plugin.plan));
+        command.arg("-plugin").arg(argument);
+    }
+    if let Some((file, address)) = launch.fill {
+        command
+            .arg("-device")
+            .arg(with_path_then("loader,file=", file, &format!(",addr={address:#x},force-raw=on")));
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+    Ok(command)
+}
+
+fn with_path(before: &str, path: &Path) -> OsString {
+    let mut argument = OsString::from(before);
+    argument.push(path);
+    argument
+}
+
+fn with_path_then(before: &str, path: &Path, after: &str) -> OsString {
+    let mut argument = with_path(before, path);
+    argument.push(after);
+    argument
+}
+
+fn watch_console(console: ChildStdout, observed: Sender<Observed>) {
+    std::thread::spawn(move || {
+        let mut console = BufReader::new(console);
+        let mut raw = Vec::new();
+        while let Ok(1..) = console.read_until(b'\n', &mut raw) {
+            let _ = observed.send(Observed::Line(clean_line(&raw)));
+            raw.clear();
+        }
+        let _ = observed.send(Observed::Gone);
+    });
+}

@@ -1,0 +1,203 @@
+//! What a run of a board shows, and when it is over.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One thing that the emulator showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Observed {
+    /// A line on the console.
+    Line(String),
+    /// QEMU reported the end of a boot.
+    Reset(Reset),
+    /// The console was closed: the emulator is gone.
+    Gone,
+}
+
+/// How a boot ended, by QEMU's own events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reset {
+    /// The watchdog device did it.
+    Watchdog,
+    /// The guest asked for a reset.
+    Guest,
+    /// The guest switched itself off.
+    PowerOff,
+}
+
+/// Bounds of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Wall time.
+    pub(crate) time: Duration,
+    /// Boots of the loader.
+    pub(crate) boots: usize,
+}
+
+/// Why a run is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The board came to rest: the application is idle, or the loader halted.
+    AtRest,
+    /// The emulator ended by itself or was cut.
+    Gone,
+    /// The limit of time.
+    TimedOut,
+    /// The limit of boots.
+    TooManyBoots,
+}
+
+/// Everything that a run showed.
+#[derive(Debug, Clone)]
+pub(crate) struct Transcript {
+    /// Console lines in their order.
+    pub(crate) lines: Vec<String>,
+    /// Ends of boots in their order.
+    pub(crate) resets: Vec<Reset>,
+    pub(crate) ended: Ended,
+    pub(crate) wall: Duration,
+    /// The raw log stream, undecoded.
+    pub(crate) log: PathBuf,
+    /// The watchdog has fired, and QEMU has not yet reported the reset that this causes.
+    watchdog_resets: bool,
+}
+
+impl Transcript {
+    pub(crate) fn new(log: PathBuf) -> Self {
+        Self {
+            lines: Vec::new(),
+            resets: Vec::new(),
+            ended: Ended::Gone,
+            wall: Duration::ZERO,
+            log,
+            watchdog_resets: false,
+        }
+    }
+
+    /// Takes in what was observed; `Some` when the run is over.
+    pub(crate) fn take(&mut self, observed: Observed, limits: Limits) -> Option<Ended> {
+        match observed {
+            Observed::Gone => return Some(Ended::Gone),
+            Observed::Reset(reset) => self.take_reset(reset),
+            Observed::Line(line) => return self.take_line(line, limits),
+        }
+        None
+    }
+
+    /// A watchdog's reset is reported twice: by the watchdog, then as a reset by the guest.
+    fn take_reset(&mut self, reset: Reset) {
+        let is_echo = self.watchdog_resets && reset == Reset::Guest;
+        self.watchdog_resets = reset == Reset::Watchdog;
+        if !is_echo {
+            self.resets.push(reset);
+        }
+    }
+
+    fn take_line(&mut self, line: String, limits: Limits) -> Option<Ended> {
+        let rests = is_rest(&line);
+        self.lines.push(line);
+        match rests {
+            true => Some(Ended::AtRest),
+            false if self.boots() > limits.boots => Some(Ended::TooManyBoots),
+            false => None,
+        }
+    }
+
+    /// How often the loader decided.
+    pub(crate) fn boots(&self) -> usize {
+        self.lines.iter().filter(|line| line.starts_with("twinslot: boot ")).count()
+    }
+
+    /// The transcript as text for a person, resets counted below it.
+    pub(crate) fn describe(&self) -> String {
+        let lines: Vec<String> = self.lines.iter().map(|line| format!("    {line}")).collect();
+        format!(
+            "console ({:?} after {:.1} s, resets {:?}):\n{}",
+            self.ended,
+            self.wall.as_secs_f64(),
+            self.resets,
+            lines.join("\n")
+        )
+    }
+}
+
+/// Whether nothing more will come after this line.
+fn is_rest(line: &str) -> bool {
+    line == "app: idle" || line.starts_with("twinslot: halt ") || line.starts_with("twinslot: recover ")
+}
+
+/// Splits what arrives on a console into lines: carriage returns and ANSI colour codes are dropped, broken UTF-8 is replaced.
+pub(crate) fn clean_line(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw);
+    let mut clean = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\u{1b}' => skip_escape(&mut letters),
+            '\r' | '\n' | '\0' => {}
+            _ => clean.push(letter),
+        }
+    }
+    clean
+}
+
+/// An escape sequence ends with its first letter.
+fn skip_escape(letters: &mut impl Iterator<Item = char>) {
+    for letter in letters.by_ref() {
+        if letter.is_ascii_alphabetic() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        time: Duration::from_secs(1),
+        boots: 2,
+    };
+
+    fn feed(observed: &[Observed]) -> (Transcript, Option<Ended>) {
+        let mut transcript = Transcript::new(PathBuf::new());
+        let ended = observed.iter().find_map(|one| transcript.take(one.clone(), LIMITS));
+        (transcript, ended)
+    }
+
+    fn line(text: &str) -> Observed {
+        Observed::Line(text.to_owned())
+    }
+
+    #[test]
+    fn the_reset_of_a_watchdog_counts_once() {
+        let (transcript, _) = feed(&[Reset::Watchdog, Reset::Guest, Reset::Guest, Reset::Watchdog, Reset::Guest].map(Observed::Reset));
+        assert_eq!(transcript.resets, [Reset::Watchdog, Reset::Guest, Reset::Watchdog]);
+    }
+
+    #[test]
+    fn a_run_ends_when_the_board_rests() {
+        for rest in ["app: idle", "twinslot: halt code=1", "twinslot: recover code=42"] {
+            assert_eq!(
+                feed(&[line("twinslot: boot slot=a why=confirmed"), line(rest)]).1,
+                Some(Ended::AtRest),
+                "{rest}"
+            );
+        }
+        assert_eq!(feed(&[line("app: idle not")]).1, None);
+    }
+
+    #[test]
+    fn a_board_that_keeps_booting_is_stopped() {
+        let boot = line("twinslot: boot slot=a why=confirmed");
+        assert_eq!(feed(&[boot.clone(), boot.clone()]).1, None);
+        assert_eq!(feed(&[boot.clone(), boot.clone(), boot]).1, Some(Ended::TooManyBoots));
+    }
+
+    #[test]
+    fn lines_lose_colours_carriage_returns_and_broken_text() {
+        assert_eq!(clean_line(b"\x1b[1;31mtwinslot: halt\x1b[0m code=7\r\n"), "twinslot: halt code=7");
+        assert_eq!(clean_line(b"a\xffb"), "a\u{fffd}b");
+        assert_eq!(clean_line(b"open \x1b["), "open ");
+    }
+}

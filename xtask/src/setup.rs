@@ -1,0 +1,192 @@
+//! `cargo xtask setup`: checks that everything the other commands need is here, and installs what is missing.
+//!
+//! A run that finds everything starts two short programs and changes nothing. As root the Debian packages are installed through apt; otherwise
+//! the one command to run is part of the error.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// The targets that firmware is built for.
+const FIRMWARE_TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
+
+/// Programs and the Debian packages that bring them.
+const PROGRAMS: [(&str, &str); 4] = [
+    ("qemu-system-arm", "qemu-system-arm"),
+    ("clang", "clang"),
+    ("openssl", "openssl"),
+    ("git", "git"),
+];
+
+/// The oldest emulator whose boards behave as the scenarios need.
+const OLDEST_EMULATOR: EmulatorVersion = EmulatorVersion { major: 7, minor: 2 };
+
+/// A version of QEMU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct EmulatorVersion {
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+}
+
+/// Checks, installs what is missing, and returns what was done in words.
+pub(crate) fn setup(workspace: &Workspace) -> Result<String> {
+    let toolchain = Toolchain::pinned(workspace)?;
+    let targets = toolchain.missing_targets()?;
+    let packages = missing_packages();
+    if !targets.is_empty() {
+        install_targets(&toolchain, &targets)?;
+    }
+    if !packages.is_empty() {
+        install_packages(&packages)?;
+    }
+    let version = emulator_version()?;
+    if version < OLDEST_EMULATOR {
+        bail!(
+            "qemu-system-arm is version {}.{}; at least {}.{} is needed: install it from a newer release or its backports",
+            version.major,
+            version.minor,
+            OLDEST_EMULATOR.major,
+            OLDEST_EMULATOR.minor
+        );
+    }
+    Ok(summary(&toolchain, version, &targets, &packages))
+}
+
+fn summary(toolchain: &Toolchain, version: EmulatorVersion, targets: &[&str], packages: &[&str]) -> String {
+    let installed: Vec<&str> = targets.iter().chain(packages).copied().collect();
+    let installed = if installed.is_empty() {
+        "nothing was missing".to_owned()
+    } else {
+        format!("installed {}", installed.join(", "))
+    };
+    format!(
+        "setup: ok (rust {}, qemu {}.{}; {installed})",
+        toolchain.channel, version.major, version.minor
+    )
+}
+
+/// The version of the installed emulator.
+pub(crate) fn emulator_version() -> Result<EmulatorVersion> {
+    let output = process::output_of(Command::new("qemu-system-arm").arg("--version"))?;
+    let text = String::from_utf8_lossy(&output);
+    parse_emulator_version(&text).with_context(|| format!("qemu-system-arm --version does not name a version: {text:?}"))
+}
+
+fn parse_emulator_version(text: &str) -> Option<EmulatorVersion> {
+    let (_, rest) = text.split_once("version ")?;
+    let mut numbers = rest.split(|c: char| !c.is_ascii_digit());
+    Some(EmulatorVersion {
+        major: numbers.next()?.parse().ok()?,
+        minor: numbers.next()?.parse().ok()?,
+    })
+}
+
+#[derive(Deserialize)]
+struct ToolchainFile {
+    toolchain: Toolchain,
+}
+
+#[derive(Deserialize)]
+struct Toolchain {
+    channel: String,
+    #[serde(default)]
+    components: Vec<String>,
+}
+
+impl Toolchain {
+    fn pinned(workspace: &Workspace) -> Result<Self> {
+        let path = workspace.path("rust-toolchain.toml");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("can not read {}", path.display()))?;
+        let file: ToolchainFile = toml::from_str(&text).with_context(|| format!("{} does not pin a toolchain", path.display()))?;
+        Ok(file.toolchain)
+    }
+
+    /// Targets and components that the pinned toolchain lacks, by a look at its folder.
+    fn missing_targets(&self) -> Result<Vec<&'static str>> {
+        let sysroot = self.sysroot()?;
+        let library = |target: &&str| !sysroot.join("lib/rustlib").join(target).join("lib").is_dir();
+        Ok(FIRMWARE_TARGETS.into_iter().filter(library).collect())
+    }
+
+    fn sysroot(&self) -> Result<PathBuf> {
+        let output = process::output_of(Command::new("rustc").arg(format!("+{}", self.channel)).args(["--print", "sysroot"]));
+        let output = output.with_context(|| format!("rustup does not provide the pinned toolchain {}: install rustup", self.channel))?;
+        Ok(PathBuf::from(String::from_utf8_lossy(&output).trim()))
+    }
+}
+
+fn install_targets(toolchain: &Toolchain, targets: &[&str]) -> Result<()> {
+    println!("setup: adding {} to rust {}", targets.join(", "), toolchain.channel);
+    process::run(
+        Command::new("rustup")
+            .args(["target", "add", "--toolchain", &toolchain.channel])
+            .args(targets),
+    )?;
+    for component in &toolchain.components {
+        process::run(Command::new("rustup").args(["component", "add", "--toolchain", &toolchain.channel, component]))?;
+    }
+    Ok(())
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    PROGRAMS
+        .iter()
+        .filter(|(program, _)| !process::is_installed(program))
+        .map(|(_, package)| *package)
+        .collect()
+}
+
+fn install_packages(packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    if !is_root() {
+        bail!("missing: {list}; run: sudo apt-get update && sudo apt-get install --yes --no-install-recommends {list}");
+    }
+    println!("setup: installing {list}");
+    if apt_install(packages).is_err() {
+        process::run(Command::new("apt-get").args(["update", "--quiet"]))?;
+        apt_install(packages)?;
+    }
+    Ok(())
+}
+
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command
+        .args(["install", "--yes", "--quiet", "--no-install-recommends"])
+        .args(packages)
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    process::output_of(&mut command).map(|_| ())
+}
+
+/// The owner of this process, by the owner of its own entry in /proc.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_with_and_without_a_distribution_suffix() {
+        let debian = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)\nCopyright (c) 2003-2022 Fabrice Bellard";
+        assert_eq!(parse_emulator_version(debian), Some(EmulatorVersion { major: 7, minor: 2 }));
+        assert_eq!(
+            parse_emulator_version("QEMU emulator version 10.0.2"),
+            Some(EmulatorVersion { major: 10, minor: 0 })
+        );
+        assert_eq!(parse_emulator_version("no such thing"), None);
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(EmulatorVersion { major: 10, minor: 0 } > OLDEST_EMULATOR);
+        assert!(EmulatorVersion { major: 7, minor: 1 } < OLDEST_EMULATOR);
+    }
+}
