@@ -68,10 +68,16 @@ impl Crypto for Builtin {
     }
 }
 
-/// Whether a public key may stand in a trust anchor: canonical, on the curve, not of small order.
+/// Whether a public key may stand in a trust anchor: canonical and not of small order, which includes the all-zero key.
 #[must_use]
 pub fn is_strong_key(key: &PublicKey) -> bool {
-    is_strong_point(key) && salty::PublicKey::try_from(key).is_ok()
+    is_strong_point(key)
+}
+
+/// Whether a public key is a point of the curve at all. Costly; a key that is not one can never accept a signature, so tools ask and loaders need not.
+#[must_use]
+pub fn is_on_curve(key: &PublicKey) -> bool {
+    salty::PublicKey::try_from(key).is_ok()
 }
 
 /// salty accepts far more than RFC 8032 asks for (S + kL, small-order points); this adds what it leaves out.
@@ -104,8 +110,7 @@ fn is_below(a: &[u8; 32], b: &[u8; 32]) -> bool {
 
 /// L = 2^252 + 27742317777372353535851937790883648493, little-endian. Source: RFC 8032 section 5.1.
 const ORDER: [u8; 32] = [
-    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0x10,
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
 ];
 
 /// p = 2^255 - 19, little-endian. Source: RFC 8032 section 5.1.
@@ -116,7 +121,9 @@ const FIELD_PRIME: [u8; 32] = [
 
 /// The canonical y coordinates of the points of order 1, 2, 4 and 8: 1, -1, 0 and the two of order 8.
 const SMALL_ORDER_Y: [[u8; 32]; 5] = [
-    [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    [
+        1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ],
     [
         0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,

@@ -14,7 +14,11 @@ pub(crate) enum DecodeError {
 /// Decodes one value from the front of `bytes`; the second half of the result is what follows it.
 pub(crate) fn take_canonical<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
     let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| DecodeError::Malformed)?;
-    let used = bytes.len().checked_sub(rest.len()).and_then(|used| bytes.get(..used)).ok_or(DecodeError::Malformed)?;
+    let used = bytes
+        .len()
+        .checked_sub(rest.len())
+        .and_then(|used| bytes.get(..used))
+        .ok_or(DecodeError::Malformed)?;
     let matched = postcard::serialize_with_flavor(&value, Expect { rest: used }).map_err(|_| DecodeError::NotCanonical)?;
     if matched { Ok((value, rest)) } else { Err(DecodeError::NotCanonical) }
 }

@@ -22,11 +22,14 @@ pub enum Region {
 /// Where regions are stored.
 ///
 /// Contract: [`Storage::region`] gives a window whose offset 0 is the region's first byte; a region that the board does not have is an empty window.
-/// [`Storage::flush`] returns only after everything written before is on the medium, and reads after it come from the medium, past any cache. While
+/// Reads have no alignment (`READ_SIZE` = 1), `WRITE_SIZE` is at most 512. [`Storage::flush`] returns only after everything written before is on the medium, and reads after it come from the medium, past any cache. While
 /// one writer lives, no other one writes the same storage (an exclusive lock, where there is an operating system).
 pub trait Storage {
     /// The flash that the regions lie on.
     type Flash: NorFlash;
+
+    /// Bytes of the largest aligned region that one interrupted write may damage; journal records never share one.
+    fn tear_size(&self) -> u32;
 
     /// The window of one region.
     fn region(&mut self, region: Region) -> Window<'_, Self::Flash>;
@@ -36,6 +39,35 @@ pub trait Storage {
     /// # Errors
     /// The medium could not take it.
     fn flush(&mut self) -> Result<(), StorageError>;
+}
+
+/// A counter in hardware that never goes back: it keeps the floor when the journal is lost.
+pub trait MonotonicCounter {
+    /// The counter's value.
+    ///
+    /// # Errors
+    /// The hardware did not answer.
+    fn value(&mut self) -> Result<u32, StorageError>;
+
+    /// Raises the counter to at least `floor`; never lowers it.
+    ///
+    /// # Errors
+    /// The hardware did not take it.
+    fn raise(&mut self, floor: u32) -> Result<(), StorageError>;
+}
+
+/// A board without a monotonic counter: whoever can erase the journal can go back to the compiled-in floor.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoCounter;
+
+impl MonotonicCounter for NoCounter {
+    fn value(&mut self) -> Result<u32, StorageError> {
+        Ok(0)
+    }
+
+    fn raise(&mut self, _floor: u32) -> Result<(), StorageError> {
+        Ok(())
+    }
 }
 
 /// A storage operation failed. Not a refusal: nothing is known about the bytes.

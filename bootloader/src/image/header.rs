@@ -1,0 +1,281 @@
+//! From 1 KiB of bytes to a verified header.
+//!
+//! The order is fixed: bounds on the prefix, CRC, padding and signature list, signatures, and only then the body and policy.
+
+use super::manifest::{Manifest, SlotRule};
+use super::{CRC_AT, CRC32, ENTRY_SIZE, FORMAT_VERSION, HEADER_SIZE, MAGIC, MAX_BODY, MAX_SIGNATURES, PREFIX, SIGNED_SIZE, rules};
+use crate::anchor::{KeyId, TrustAnchor};
+use crate::crypto::{Crypto, Digest, Signature};
+use crate::postcard_check::{self, DecodeError};
+use crate::rejection::Rejection;
+use crate::slot::Slot;
+
+/// The first 16 bytes of a header digest, as the journal keeps them.
+pub type HeaderDigest = [u8; 16];
+
+/// What a host is: the product it belongs to and its board revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// The product's name.
+    pub product: &'a str,
+    /// The board's revision, 0..=31.
+    pub hardware: u8,
+}
+
+/// Where an image lies or shall lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotUse {
+    /// In a slot.
+    Slot(Slot),
+    /// In the golden region: the header must allow any slot.
+    Golden,
+}
+
+/// What a header must fit.
+#[derive(Debug, Clone, Copy)]
+pub struct Expectations<'a> {
+    /// This host.
+    pub identity: Identity<'a>,
+    /// Where the image lies.
+    pub slot_use: SlotUse,
+    /// The size of that place in bytes.
+    pub slot_size: u64,
+    /// The flash's write size in bytes.
+    pub write_size: u64,
+    /// The lowest acceptable security counter, journal and ports included; the anchor's own floor always holds as well.
+    pub floor: u32,
+    /// Keys that the journal has revoked.
+    pub revoked: &'a [KeyId],
+}
+
+/// A header whose framing holds: magic, sizes, CRC, padding and signature list. Nothing in it is trusted.
+#[derive(Debug, Clone, Copy)]
+pub struct HeaderBytes<'a> {
+    bytes: &'a [u8; HEADER_SIZE],
+    body_len: usize,
+}
+
+/// One signature of a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignatureEntry {
+    /// The id of the key that signed.
+    pub key: KeyId,
+    /// Its signature over the first 732 bytes.
+    pub signature: Signature,
+}
+
+impl<'a> HeaderBytes<'a> {
+    /// Checks the framing.
+    ///
+    /// # Errors
+    /// The first rule that does not hold, in the order of the bytes but the CRC before the padding.
+    pub fn parse(bytes: &'a [u8; HEADER_SIZE]) -> Result<Self, Rejection> {
+        let body_len = check_prefix(bytes)?;
+        if crc_of(bytes) != stored_crc(bytes) {
+            return Err(Rejection::CrcMismatch);
+        }
+        let header = Self { bytes, body_len };
+        let body_end = PREFIX.saturating_add(body_len);
+        if bytes
+            .get(body_end..SIGNED_SIZE)
+            .is_none_or(|padding| padding.iter().any(|byte| *byte != 0))
+        {
+            return Err(Rejection::NonZeroPadding);
+        }
+        header.check_entries()?;
+        Ok(header)
+    }
+
+    /// The bytes that the signatures cover.
+    #[must_use]
+    pub fn signed(&self) -> &'a [u8] {
+        self.bytes.get(..SIGNED_SIZE).unwrap_or_default()
+    }
+
+    /// The signatures, from the front of the list to its end.
+    pub fn signatures(&self) -> impl Iterator<Item = SignatureEntry> + use<'a> {
+        self.all_entries().take_while(|entry| !is_blank(entry))
+    }
+
+    /// The manifest, unverified: for tools that show what a header claims, never for a decision.
+    ///
+    /// # Errors
+    /// The body is not the canonical encoding of one manifest.
+    pub fn unverified_manifest(&self) -> Result<Manifest, Rejection> {
+        let body_end = PREFIX.saturating_add(self.body_len);
+        let body = self.bytes.get(PREFIX..body_end).ok_or(Rejection::BodyLengthOutOfRange)?;
+        let (manifest, rest) = postcard_check::take_canonical::<Manifest>(body).map_err(|error| match error {
+            DecodeError::Malformed => Rejection::BodyMalformed,
+            DecodeError::NotCanonical => Rejection::BodyNotCanonical,
+        })?;
+        if rest.is_empty() { Ok(manifest) } else { Err(Rejection::BodyLeftOver) }
+    }
+
+    fn all_entries(&self) -> impl Iterator<Item = SignatureEntry> + use<'a> {
+        let list = self.bytes.get(SIGNED_SIZE..CRC_AT).unwrap_or_default();
+        list.as_chunks::<ENTRY_SIZE>().0.iter().filter_map(|entry| {
+            let (key, signature) = entry.split_first_chunk::<8>()?;
+            Some(SignatureEntry {
+                key: *key,
+                signature: *signature.first_chunk::<64>()?,
+            })
+        })
+    }
+
+    fn check_entries(&self) -> Result<(), Rejection> {
+        let count = self.signatures().count();
+        if self.all_entries().skip(count).any(|entry| !is_blank(&entry)) {
+            return Err(Rejection::EntryAfterEnd);
+        }
+        for (index, entry) in self.signatures().enumerate() {
+            if self.signatures().take(index).any(|earlier| earlier.key == entry.key) {
+                return Err(Rejection::RepeatedKeyId);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_blank(entry: &SignatureEntry) -> bool {
+    entry.key == [0; 8] && entry.signature == [0; 64]
+}
+
+/// Bounds on the fixed prefix; gives the body's length.
+fn check_prefix(bytes: &[u8; HEADER_SIZE]) -> Result<usize, Rejection> {
+    let [m0, m1, m2, m3, m4, m5, m6, m7, v0, v1, size, reserved, l0, l1, l2, l3, ..] = *bytes;
+    if [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
+        return Err(Rejection::WrongMagic);
+    }
+    if u16::from_le_bytes([v0, v1]) != FORMAT_VERSION {
+        return Err(Rejection::WrongFormatVersion);
+    }
+    if size != 1 {
+        return Err(Rejection::WrongHeaderSize);
+    }
+    if reserved != 0 {
+        return Err(Rejection::ReservedByteSet);
+    }
+    let body_len = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
+    if body_len == 0 || body_len > MAX_BODY {
+        return Err(Rejection::BodyLengthOutOfRange);
+    }
+    Ok(body_len)
+}
+
+pub(super) fn crc_of(bytes: &[u8; HEADER_SIZE]) -> u32 {
+    CRC32.checksum(bytes.get(..CRC_AT).unwrap_or_default())
+}
+
+fn stored_crc(bytes: &[u8; HEADER_SIZE]) -> u32 {
+    bytes.last_chunk::<4>().map_or(0, |crc| u32::from_le_bytes(*crc))
+}
+
+/// A verified header: enough distinct, unrevoked keys of the anchor signed it, and it fits this host and slot.
+///
+/// Its fields are private and its only constructor is [`Header::verify`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    manifest: Manifest,
+    digest: Digest,
+}
+
+impl Header {
+    /// Verifies a header against the anchor and against what this host expects.
+    ///
+    /// # Errors
+    /// The first rule that does not hold.
+    pub fn verify(bytes: &[u8; HEADER_SIZE], anchor: &TrustAnchor, expect: &Expectations<'_>, crypto: &mut impl Crypto) -> Result<Self, Rejection> {
+        let framed = HeaderBytes::parse(bytes)?;
+        let signers = check_signatures(&framed, anchor, expect.revoked, crypto)?;
+        let manifest = framed.unverified_manifest()?;
+        rules::check_format(&manifest, expect.slot_size, expect.write_size)?;
+        check_policy(&manifest, anchor, expect)?;
+        check_revocations(&manifest, anchor, expect.revoked, &signers)?;
+        Ok(Self {
+            manifest,
+            digest: crypto.digest(framed.signed()),
+        })
+    }
+
+    /// What the header says.
+    #[must_use]
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of the signed bytes.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The first half of the digest, as the journal keeps it.
+    #[must_use]
+    pub fn short_digest(&self) -> HeaderDigest {
+        short_digest(&self.digest)
+    }
+}
+
+/// The journal's half of a header digest.
+#[must_use]
+pub fn short_digest(digest: &Digest) -> HeaderDigest {
+    digest.first_chunk::<16>().copied().unwrap_or_default()
+}
+
+/// The ids of the anchor's unrevoked keys that signed. Unknown and revoked keys are skipped and do no harm.
+fn check_signatures(
+    framed: &HeaderBytes<'_>,
+    anchor: &TrustAnchor,
+    revoked: &[KeyId],
+    crypto: &mut impl Crypto,
+) -> Result<heapless::Vec<KeyId, MAX_SIGNATURES>, Rejection> {
+    let mut signers = heapless::Vec::new();
+    for entry in framed.signatures() {
+        let Some(key) = anchor.key(&entry.key) else { continue };
+        if revoked.contains(&entry.key) {
+            continue;
+        }
+        if !crypto.verify_ed25519(&key.public, framed.signed(), &entry.signature) {
+            return Err(Rejection::BadSignature);
+        }
+        signers.push(entry.key).map_err(|_| Rejection::EntryAfterEnd)?;
+    }
+    if signers.len() < usize::from(anchor.threshold()) {
+        return Err(Rejection::TooFewSignatures);
+    }
+    Ok(signers)
+}
+
+/// Whether the image is for this host and slot and not below the floor.
+fn check_policy(manifest: &Manifest, anchor: &TrustAnchor, expect: &Expectations<'_>) -> Result<(), Rejection> {
+    if manifest.product.as_str() != expect.identity.product {
+        return Err(Rejection::WrongProduct);
+    }
+    let revision = 1_u32.checked_shl(u32::from(expect.identity.hardware)).unwrap_or(0);
+    if manifest.hw != 0 && manifest.hw & revision == 0 {
+        return Err(Rejection::WrongHardware);
+    }
+    let may_lie_here = match expect.slot_use {
+        SlotUse::Slot(slot) => manifest.slot.allows(slot),
+        SlotUse::Golden => manifest.slot == SlotRule::Any,
+    };
+    if !may_lie_here {
+        return Err(Rejection::WrongSlot);
+    }
+    if manifest.security_counter < anchor.floor().max(expect.floor) {
+        return Err(Rejection::BelowFloor);
+    }
+    Ok(())
+}
+
+/// A header can not count the signatures of keys that it revokes itself, nor leave fewer keys than the threshold.
+fn check_revocations(manifest: &Manifest, anchor: &TrustAnchor, revoked: &[KeyId], signers: &[KeyId]) -> Result<(), Rejection> {
+    let counted = signers.iter().filter(|id| !manifest.revoke.contains(id)).count();
+    if counted < usize::from(anchor.threshold()) {
+        return Err(Rejection::TooFewSignatures);
+    }
+    if !anchor.survives(|id| revoked.contains(id) || manifest.revoke.contains(id)) {
+        return Err(Rejection::TooFewKeysLeft);
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! What must hold of a manifest on every host, in the order in which it is checked.
+
+use super::HEADER_SIZE_U64;
+use super::manifest::{Check, Encoding, Kind, Manifest, NUMBER_LIMIT, Part, Place};
+use crate::LOADER_VERSION;
+use crate::rejection::Rejection;
+use crate::rejection::Rejection as R;
+
+/// Parts start at a multiple of this or of the board's write size, whichever is larger.
+pub const MIN_PART_ALIGN: u64 = 1024;
+
+/// Checks everything that the format asks of a manifest, for a slot of `slot_size` bytes on a flash with this write size.
+///
+/// # Errors
+/// The first rule that does not hold. What a newer format may mean differently (`requires`, `min_loader`) is looked at first.
+pub fn check_format(manifest: &Manifest, slot_size: u64, write_size: u64) -> Result<(), Rejection> {
+    if manifest.requires != 0 {
+        return Err(R::UnknownRequirement);
+    }
+    if manifest.min_loader > LOADER_VERSION {
+        return Err(R::LoaderTooOld);
+    }
+    if manifest.created >= NUMBER_LIMIT || manifest.parts.iter().any(has_large_number) {
+        return Err(R::NumberTooLarge);
+    }
+    check_kinds(manifest)?;
+    check_layout(manifest, slot_size, write_size.max(MIN_PART_ALIGN))
+}
+
+fn has_large_number(part: &Part) -> bool {
+    let at = if let Place::At(address) = part.place { address } else { 0 };
+    [part.offset, part.len, part.mem, part.entry, at]
+        .iter()
+        .any(|number| *number >= NUMBER_LIMIT)
+}
+
+/// Which kinds may stand together.
+fn check_kinds(manifest: &Manifest) -> Result<(), Rejection> {
+    let has = |kind| manifest.part(kind).is_some();
+    for (index, part) in manifest.parts.iter().enumerate() {
+        if part.kind == Kind::Loader {
+            return Err(R::LoaderPartReserved);
+        }
+        if part.encoding != Encoding::Plain {
+            return Err(R::UnsupportedEncoding);
+        }
+        if (part.kind == Kind::RootFs) != (part.check == Check::ByOs) {
+            return Err(R::WrongCheck);
+        }
+        if manifest.parts.iter().take(index).any(|earlier| earlier.kind == part.kind) {
+            return Err(R::RepeatedPart);
+        }
+    }
+    match (has(Kind::Firmware), has(Kind::Kernel)) {
+        (false, false) => return Err(R::NoBootablePart),
+        (true, true) => return Err(R::FirmwareAndKernel),
+        (true, false) if has(Kind::Initrd) || has(Kind::DeviceTree) || has(Kind::CommandLine) => return Err(R::PartNeedsKernel),
+        _ => {}
+    }
+    if has(Kind::RootFs) && !has(Kind::CommandLine) {
+        return Err(R::RootHashNotSigned);
+    }
+    Ok(())
+}
+
+/// Where parts may lie.
+fn check_layout(manifest: &Manifest, slot_size: u64, align: u64) -> Result<(), Rejection> {
+    let mut free_from = HEADER_SIZE_U64;
+    for part in &manifest.parts {
+        if part.len == 0 || part.mem < part.len {
+            return Err(R::MemoryTooSmall);
+        }
+        if part.entry >= part.len {
+            return Err(R::EntryOutsidePart);
+        }
+        if part.offset < HEADER_SIZE_U64 || !part.offset.is_multiple_of(align) {
+            return Err(R::PartMisaligned);
+        }
+        if part.offset < free_from {
+            return Err(R::PartsOverlap);
+        }
+        free_from = part.end().ok_or(R::Overflow)?;
+        if free_from > slot_size {
+            return Err(R::PartOutsideSlot);
+        }
+        check_placement(part)?;
+    }
+    Ok(())
+}
+
+/// Which placements fit which kinds.
+fn check_placement(part: &Part) -> Result<(), Rejection> {
+    let fits = match part.kind {
+        Kind::Firmware => part.entry == 0 && part.place != Place::Auto,
+        Kind::RootFs => part.place == Place::InPlace,
+        Kind::Aux(_) => part.place != Place::Auto,
+        _ => part.place != Place::InPlace || part.kind == Kind::CommandLine,
+    };
+    if fits { Ok(()) } else { Err(R::WrongPlacement) }
+}

@@ -1,0 +1,272 @@
+//! Writing one image into the inactive slot, chunk by chunk.
+
+use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
+
+use super::{InactiveSlot, InstallError, Refusal, Session};
+use crate::crypto::{Crypto, Digest};
+use crate::image::chunks::{CHUNK_SIZE, ChunkTable};
+use crate::image::{HEADER_SIZE, HEADER_SIZE_U64, Header, HeaderBytes};
+use crate::journal::{MAX_REVOKED, Phase, SlotState, State};
+use crate::load::{hash_range, verify_stored};
+use crate::reason::Reason;
+use crate::rejection::Rejection;
+use crate::slot::Slot;
+use crate::storage::{MonotonicCounter, Region, Storage, StorageError};
+
+/// Largest write size in bytes.
+const MAX_WRITE_SIZE: usize = 512;
+
+/// An install under way. Dropping it leaves the slot `Empty`; the next install of the same bundle resumes.
+#[derive(Debug)]
+pub struct Install<'s, 'a, S, C, N> {
+    session: &'s mut Session<'a, S, C, N>,
+    slot: Slot,
+    bytes: [u8; HEADER_SIZE],
+    header: Header,
+    table: ChunkTable<'s>,
+    /// Bytes from the slot's start that hold verified content and are kept.
+    kept: u64,
+    /// Bytes from the slot's start that are erased or hold content of this install.
+    erased: u64,
+    /// The chunk to write next.
+    next: u64,
+    /// Whether the slot holds the header already.
+    header_written: bool,
+}
+
+impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
+    /// Begins or resumes an install: verifies the header for this host and slot, pins the chunk table, marks the slot `Empty`.
+    ///
+    /// # Errors
+    /// The image is refused, by the loader's own rules, before a byte is written. A failing commit or storage.
+    pub fn install<'s>(
+        &'s mut self,
+        slot: InactiveSlot,
+        header: &[u8; HEADER_SIZE],
+        table: &'s [u8],
+    ) -> Result<Install<'s, 'a, S, C, N>, InstallError> {
+        let InactiveSlot { slot } = slot;
+        let state = self.base_state();
+        let floor = self.floor(&state)?;
+        let verified = self.verify_header(header, slot, floor, &state)?;
+        self.check_loader(&verified, header)?;
+        check_revocations(&verified, &state)?;
+        let table = ChunkTable::verify(&verified, table, self.crypto)?;
+        self.empty(slot, state)?;
+        let mut install = Install {
+            session: self,
+            slot,
+            bytes: *header,
+            header: verified,
+            table,
+            kept: 0,
+            erased: 0,
+            next: 0,
+            header_written: false,
+        };
+        install.find_progress()?;
+        Ok(install)
+    }
+
+    /// The loader on the host must be able to read and accept the image, not just this writer.
+    fn check_loader(&self, header: &Header, bytes: &[u8; HEADER_SIZE]) -> Result<(), InstallError> {
+        if header.manifest().min_loader > self.loader_version {
+            return Err(Rejection::LoaderTooOld.into());
+        }
+        let known = HeaderBytes::parse(bytes)?
+            .signatures()
+            .filter(|entry| self.reads.keys.contains(&entry.key))
+            .count();
+        if known < usize::from(self.host.anchor.threshold()) {
+            return Err(Refusal::LoaderLacksKeys.into());
+        }
+        Ok(())
+    }
+
+    /// Commits that the slot holds nothing, before anything in it changes.
+    fn empty(&mut self, slot: Slot, mut state: State) -> Result<(), InstallError> {
+        if state.phase(slot) == Phase::Empty && self.journal.state().is_some() {
+            return Ok(());
+        }
+        *state.slots.of_mut(slot) = SlotState::empty(Reason::None);
+        if state.in_flight == Some(slot) {
+            state.in_flight = None;
+        }
+        if state.preferred == slot {
+            state.preferred = slot.other();
+        }
+        self.commit(&state)?;
+        Ok(self.storage.flush()?)
+    }
+}
+
+/// The journal must be able to hold what the image revokes.
+pub(super) fn check_revocations(header: &Header, state: &State) -> Result<(), InstallError> {
+    let new = header.manifest().revoke.iter().filter(|id| !state.revoked.contains(id)).count();
+    if state.revoked.len().saturating_add(new) > MAX_REVOKED {
+        Err(Rejection::TooManyRevocations.into())
+    } else {
+        Ok(())
+    }
+}
+
+impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
+    /// Which slot is being written.
+    #[must_use]
+    pub const fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// The verified header of what is being written.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The chunk to hand to [`Install::write_chunk`] next, or `None` when all are there.
+    #[must_use]
+    pub const fn next_chunk(&self) -> Option<u64> {
+        if self.next < self.table.count() { Some(self.next) } else { None }
+    }
+
+    /// How many chunks the image has.
+    #[must_use]
+    pub const fn chunk_count(&self) -> u64 {
+        self.table.count()
+    }
+
+    /// Verifies the plain bytes of the next chunk and writes them.
+    ///
+    /// # Errors
+    /// [`Rejection::ChunkMismatch`] when they are not the chunk that the table pins: nothing was written, the right bytes may follow.
+    pub fn write_chunk(&mut self, bytes: &[u8]) -> Result<(), InstallError> {
+        let range = self.table.range(self.next);
+        let pinned = self.table.digest(self.next).ok_or(Rejection::ChunkMismatch)?;
+        let right_length = u64::try_from(bytes.len()) == Ok(range.end.saturating_sub(range.start));
+        if !right_length || self.session.crypto.digest(bytes) != *pinned {
+            return Err(Rejection::ChunkMismatch.into());
+        }
+        let skip = self.kept.clamp(range.start, range.end).saturating_sub(range.start);
+        let new = usize::try_from(skip).ok().and_then(|skip| bytes.get(skip..)).unwrap_or_default();
+        self.write(range.start.saturating_add(skip), new)?;
+        self.next = self.next.saturating_add(1);
+        Ok(())
+    }
+
+    /// Makes the parts durable, writes the header, reads everything back from the medium, verifies it and arms the trial.
+    ///
+    /// # Errors
+    /// Chunks are missing, or the medium does not hold what was written: the slot stays `Empty`.
+    pub fn finish(mut self) -> Result<(), InstallError> {
+        if self.next_chunk().is_some() {
+            return Err(Refusal::Incomplete.into());
+        }
+        self.session.storage.flush()?;
+        if !self.header_written {
+            write_padded(self.session.storage, self.slot, 0, &self.bytes)?;
+            self.session.storage.flush()?;
+        }
+        self.verify_medium()?;
+        let mut state = self.session.known_state()?;
+        *state.slots.of_mut(self.slot) = SlotState::trial(self.header.short_digest(), &self.session.host.policy);
+        state.preferred = self.slot;
+        self.session.commit(&state)
+    }
+
+    /// Every byte of the medium: header, chunks, and the parts that the loader checks.
+    fn verify_medium(&mut self) -> Result<(), InstallError> {
+        if self.read_header()? != self.bytes {
+            return Err(InstallError::Storage);
+        }
+        if self.first_bad_chunk()?.is_some() {
+            return Err(Rejection::ChunkMismatch.into());
+        }
+        let mut window = self.session.storage.region(Region::Slot(self.slot));
+        Ok(verify_stored(&self.header, &mut window, self.session.crypto)?)
+    }
+
+    /// Finds out how much of the image the slot holds already, by its content alone.
+    ///
+    /// A chunk's end shares its erase unit with the next chunk's start, so that work resumes at the start of the unit that holds the first bad byte:
+    /// what lies before it is kept and not written again.
+    fn find_progress(&mut self) -> Result<(), InstallError> {
+        let header = self.read_header()?;
+        let blank = header == [0xff; HEADER_SIZE];
+        let complete = header == self.bytes;
+        if !blank && !complete {
+            return Ok(());
+        }
+        match self.first_bad_chunk()? {
+            None => {
+                self.next = self.table.count();
+                self.header_written = complete;
+            }
+            Some(bad) if blank => {
+                let unit = S::Flash::ERASE_SIZE as u64;
+                let start = self.table.range(bad).start;
+                self.kept = start.saturating_sub(start.checked_rem(unit).unwrap_or(0));
+                self.next = self.kept.saturating_sub(HEADER_SIZE_U64).checked_div(CHUNK_SIZE).unwrap_or(0);
+            }
+            Some(_) => {}
+        }
+        self.erased = self.kept;
+        Ok(())
+    }
+
+    fn read_header(&mut self) -> Result<[u8; HEADER_SIZE], StorageError> {
+        let mut bytes = [0; HEADER_SIZE];
+        self.session.storage.region(Region::Slot(self.slot)).read(0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The first chunk that the slot does not hold.
+    fn first_bad_chunk(&mut self) -> Result<Option<u64>, StorageError> {
+        for index in 0..self.table.count() {
+            let pinned: &Digest = self.table.digest(index).ok_or(StorageError)?;
+            let mut window = self.session.storage.region(Region::Slot(self.slot));
+            if hash_range(self.table.range(index), &mut window, self.session.crypto)? != *pinned {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes bytes of the slot in ascending order, erasing each unit as it is reached.
+    fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let end = at.checked_add(bytes.len() as u64).ok_or(StorageError)?;
+        let erase_end = end.checked_next_multiple_of(S::Flash::ERASE_SIZE as u64).ok_or(StorageError)?;
+        if erase_end > self.erased {
+            self.session
+                .storage
+                .region(Region::Slot(self.slot))
+                .erase(narrow(self.erased)?, narrow(erase_end)?)?;
+            self.erased = erase_end;
+        }
+        write_padded(self.session.storage, self.slot, narrow(at)?, bytes)
+    }
+}
+
+fn narrow(offset: u64) -> Result<u32, StorageError> {
+    u32::try_from(offset).map_err(|_| StorageError)
+}
+
+/// Writes whole write units, and pads the last one with what erased flash holds.
+fn write_padded<S: Storage>(storage: &mut S, slot: Slot, at: u32, bytes: &[u8]) -> Result<(), StorageError> {
+    let unit = S::Flash::WRITE_SIZE;
+    let mut window = storage.region(Region::Slot(slot));
+    let tail_len = bytes.len().checked_rem(unit).ok_or(StorageError)?;
+    let (whole, tail) = bytes.split_at_checked(bytes.len().saturating_sub(tail_len)).ok_or(StorageError)?;
+    if !whole.is_empty() {
+        window.write(at, whole)?;
+    }
+    if tail.is_empty() {
+        return Ok(());
+    }
+    let mut padded = [0xff; MAX_WRITE_SIZE];
+    padded.get_mut(..tail_len).ok_or(StorageError)?.copy_from_slice(tail);
+    let tail_at = u32::try_from(whole.len()).ok().and_then(|len| at.checked_add(len)).ok_or(StorageError)?;
+    window.write(tail_at, padded.get(..unit).ok_or(StorageError)?)
+}

@@ -1,0 +1,267 @@
+//! The boot state that a record carries.
+
+use heapless::Vec;
+use serde::{Deserialize, Serialize};
+
+use crate::anchor::KeyId;
+use crate::image::HeaderDigest;
+use crate::reason::Reason;
+use crate::slot::{BySlot, Slot};
+
+/// Most key ids that a journal remembers as revoked.
+pub const MAX_REVOKED: usize = 6;
+
+/// Sequences of this size or more are impossible.
+pub(crate) const SEQUENCE_LIMIT: u64 = 1 << 48;
+
+/// What a slot's image is to the loader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Phase {
+    /// Nothing that may boot.
+    #[default]
+    Empty,
+    /// Armed: may boot a bounded number of times until it is confirmed.
+    Trial,
+    /// Accepted.
+    Confirmed,
+    /// Given up, with a reason; not tried again unless it is armed anew.
+    Rejected,
+}
+
+impl Phase {
+    /// The phase in words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Trial => "trial",
+            Self::Confirmed => "confirmed",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// What the journal knows about one slot. It binds to an image by header digest and never carries over to other bytes written into the slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct SlotState {
+    /// The phase.
+    pub phase: Phase,
+    /// Failed attempts that a trial has left.
+    pub attempts_left: u8,
+    /// Jumps that a trial has left.
+    pub boots_left: u8,
+    /// First half of the header digest of the image; zero when no image is known.
+    pub digest: HeaderDigest,
+    /// Why an attempt was lost last, or why the slot is rejected.
+    pub reason: Reason,
+}
+
+impl SlotState {
+    /// A slot that no image is known of.
+    #[must_use]
+    pub const fn empty(reason: Reason) -> Self {
+        Self {
+            phase: Phase::Empty,
+            attempts_left: 0,
+            boots_left: 0,
+            digest: [0; 16],
+            reason,
+        }
+    }
+
+    /// An armed slot.
+    #[must_use]
+    pub const fn trial(digest: HeaderDigest, policy: &Policy) -> Self {
+        Self {
+            phase: Phase::Trial,
+            attempts_left: policy.attempts,
+            boots_left: policy.boots,
+            digest,
+            reason: Reason::None,
+        }
+    }
+
+    /// An accepted slot.
+    #[must_use]
+    pub const fn confirmed(digest: HeaderDigest) -> Self {
+        Self {
+            phase: Phase::Confirmed,
+            attempts_left: 0,
+            boots_left: 0,
+            digest,
+            reason: Reason::None,
+        }
+    }
+
+    /// The same slot given up for `reason`.
+    #[must_use]
+    pub const fn rejected(self, reason: Reason) -> Self {
+        Self {
+            phase: Phase::Rejected,
+            attempts_left: 0,
+            boots_left: 0,
+            digest: self.digest,
+            reason,
+        }
+    }
+
+    /// Whether counters and digest fit the phase and the policy.
+    fn is_possible(&self, policy: &Policy) -> bool {
+        let no_counters = self.attempts_left == 0 && self.boots_left == 0;
+        let has_digest = self.digest != [0; 16];
+        match self.phase {
+            Phase::Empty => no_counters && !has_digest,
+            Phase::Trial => has_digest && self.attempts_left <= policy.attempts && self.boots_left <= policy.boots,
+            Phase::Confirmed => no_counters && has_digest,
+            Phase::Rejected => no_counters,
+        }
+    }
+}
+
+/// A slot that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Revert {
+    /// The slot.
+    pub slot: Slot,
+    /// Why.
+    pub reason: Reason,
+    /// The sequence of the record that gave it up.
+    pub sequence: u64,
+}
+
+/// The boot state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The slot to boot when it can be.
+    pub preferred: Slot,
+    /// What is known about each slot.
+    pub slots: BySlot<SlotState>,
+    /// The trial that was jumped to and has not been accounted for.
+    pub in_flight: Option<Slot>,
+    /// The lowest security counter that may run.
+    pub floor: u32,
+    /// Revoked keys of the trust anchor.
+    pub revoked: Vec<KeyId, MAX_REVOKED>,
+    /// The last slot that was given up.
+    pub last_revert: Option<Revert>,
+}
+
+impl State {
+    /// The state of a host that no image is known of.
+    #[must_use]
+    pub const fn new(floor: u32) -> Self {
+        let slots = BySlot {
+            a: SlotState::empty(Reason::None),
+            b: SlotState::empty(Reason::None),
+        };
+        Self {
+            preferred: Slot::A,
+            slots,
+            in_flight: None,
+            floor,
+            revoked: Vec::new(),
+            last_revert: None,
+        }
+    }
+
+    /// The phase of a slot.
+    #[must_use]
+    pub const fn phase(&self, slot: Slot) -> Phase {
+        self.slots.of(slot).phase
+    }
+
+    /// Whether `slot` is the one confirmed image that there is: never overwritten, never rejected.
+    #[must_use]
+    pub fn is_only_confirmed(&self, slot: Slot) -> bool {
+        self.phase(slot) == Phase::Confirmed && self.phase(slot.other()) != Phase::Confirmed
+    }
+
+    /// Gives a slot up: rejected with its reason, no longer in flight, and the other slot preferred when that one may still boot.
+    pub fn reject(&mut self, slot: Slot, reason: Reason, sequence: u64) {
+        let entry = self.slots.of_mut(slot);
+        *entry = entry.rejected(reason);
+        if self.in_flight == Some(slot) {
+            self.in_flight = None;
+        }
+        if matches!(self.phase(slot.other()), Phase::Confirmed | Phase::Trial) {
+            self.preferred = slot.other();
+        }
+        self.last_revert = Some(Revert { slot, reason, sequence });
+    }
+
+    /// Whether the writers of this project can have written the state. An impossible one counts as torn.
+    #[must_use]
+    pub fn is_possible(&self, policy: &Policy) -> bool {
+        let preferred = self.phase(self.preferred);
+        let other = self.phase(self.preferred.other());
+        let no_stranded_preference = !(preferred == Phase::Empty && other == Phase::Confirmed);
+        let in_flight_is_a_trial = self.in_flight.is_none_or(|slot| self.phase(slot) == Phase::Trial);
+        let revert_is_known = self.last_revert.is_none_or(|revert| revert.sequence < SEQUENCE_LIMIT);
+        let revoked_once = self
+            .revoked
+            .iter()
+            .enumerate()
+            .all(|(index, id)| !self.revoked.iter().take(index).any(|earlier| earlier == id));
+        self.slots.a.is_possible(policy)
+            && self.slots.b.is_possible(policy)
+            && no_stranded_preference
+            && in_flight_is_a_trial
+            && revert_is_known
+            && revoked_once
+    }
+
+    /// The same state with the slots' names swapped.
+    #[must_use]
+    pub fn swapped(&self) -> Self {
+        Self {
+            preferred: self.preferred.other(),
+            slots: self.slots.swapped(),
+            in_flight: self.in_flight.map(Slot::other),
+            floor: self.floor,
+            revoked: self.revoked.clone(),
+            last_revert: self.last_revert.map(|revert| Revert {
+                slot: revert.slot.other(),
+                ..revert
+            }),
+        }
+    }
+}
+
+/// When a confirm raises the security floor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum FloorRaise {
+    /// To the counter of the image that is confirmed. There is no fallback to an image below it from then on.
+    #[default]
+    OnConfirm,
+    /// To the lower counter of the two slots, once both hold confirmed images.
+    WhenBothSlotsMeetIt,
+}
+
+/// What loader and writers must agree on; it stands in the layout file, whose digest the hand-off carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// Failed attempts that a trial gets.
+    pub attempts: u8,
+    /// Jumps that a trial gets.
+    pub boots: u8,
+    /// When a confirm raises the floor.
+    pub floor_raise: FloorRaise,
+}
+
+impl Policy {
+    /// Three attempts, ten jumps, floor raised on confirm.
+    pub const DEFAULT: Self = Self {
+        attempts: 3,
+        boots: 10,
+        floor_raise: FloorRaise::OnConfirm,
+    };
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,398 @@
+//! Verified load: places parts where they run and hashes each one once, in the memory it runs from.
+//!
+//! Guarantee: a [`Bootable`] exists only when every part that the loader checks lies where it runs with the signed digest, and no range of memory
+//! that it occupies touches another part or anything reserved. All ranges are checked before the first byte is placed.
+
+use heapless::Vec;
+
+use crate::crypto::{Crypto, Digest, Sha256};
+use crate::image::kernel::{self, Architecture};
+use crate::image::manifest::{Check, Kind, MAX_PARTS, Part, Place};
+use crate::image::{Header, command_line};
+use crate::rejection::Rejection;
+use crate::storage::{ReadAt, Region, StorageError};
+
+/// A range of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First address.
+    pub start: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+impl Span {
+    /// The address behind the range; `None` on overflow.
+    const fn end(self) -> Option<u64> {
+        self.start.checked_add(self.len)
+    }
+
+    /// Whether `self` lies inside `outer`.
+    fn is_inside(self, outer: Self) -> bool {
+        self.start >= outer.start && matches!((self.end(), outer.end()), (Some(end), Some(outer_end)) if end <= outer_end)
+    }
+
+    /// Whether the two ranges share an address. Ranges that overflow touch everything.
+    fn touches(self, other: Self) -> bool {
+        match (self.end(), other.end()) {
+            (Some(end), Some(other_end)) => self.start < other_end && other.start < end,
+            _ => true,
+        }
+    }
+}
+
+/// What memory a board has for images.
+#[derive(Debug, Clone, Copy)]
+pub struct MemoryMap<'a> {
+    /// RAM that parts may be placed in.
+    pub usable: &'a [Span],
+    /// The loader, its stack, the hand-off, a device tree: whatever must not be overwritten.
+    pub reserved: &'a [Span],
+}
+
+/// A region of flash that the processor sees.
+#[derive(Debug, Clone, Copy)]
+pub struct Mapped<'a> {
+    /// The address of the region's first byte.
+    pub address: u64,
+    /// The whole region.
+    pub bytes: &'a [u8],
+}
+
+/// The memory port of a board.
+pub trait Memory {
+    /// Where parts may and may not go.
+    fn map(&self) -> MemoryMap<'_>;
+
+    /// The `len` bytes of RAM at `address`; `None` when there is no such RAM.
+    fn ram(&mut self, address: u64, len: u64) -> Option<&mut [u8]>;
+
+    /// A region as the processor sees it; `None` when it is not mapped.
+    fn mapped(&self, region: Region) -> Option<Mapped<'_>>;
+}
+
+/// What the board's processor can start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Firmware with a vector table, which must lie at a multiple of this many bytes.
+    CortexM {
+        /// Alignment that VTOR asks for.
+        vector_align: u32,
+    },
+    /// Linux kernels of this architecture.
+    Linux(Architecture),
+}
+
+/// A part that lies verified where it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlacedPart {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it lies.
+    pub address: u64,
+    /// Its bytes.
+    pub len: u64,
+    /// Bytes that it occupies.
+    pub mem: u64,
+    /// Its entry point, an address.
+    pub entry: u64,
+    /// Its signed digest.
+    pub sha256: Digest,
+}
+
+/// An image that was verified in this boot and lies where it runs: the only thing that a board jumps with.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Bootable {
+    region: Region,
+    parts: Vec<PlacedPart, MAX_PARTS>,
+}
+
+impl Bootable {
+    /// The region that the image came from.
+    #[must_use]
+    pub const fn region(&self) -> Region {
+        self.region
+    }
+
+    /// The parts, in the order of the manifest.
+    #[must_use]
+    pub fn parts(&self) -> &[PlacedPart] {
+        &self.parts
+    }
+
+    /// The part of a kind.
+    #[must_use]
+    pub fn part(&self, kind: Kind) -> Option<&PlacedPart> {
+        self.parts.iter().find(|part| part.kind == kind)
+    }
+
+    /// The address of the vector table, when the image is firmware.
+    #[must_use]
+    pub fn vector_table(&self) -> Option<u64> {
+        self.part(Kind::Firmware).map(|part| part.address)
+    }
+}
+
+/// Why an image can not be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum LoadError {
+    /// The image is refused.
+    Refused(Rejection),
+    /// The storage failed: nothing is known about the image.
+    Storage,
+}
+
+impl From<Rejection> for LoadError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Refused(rejection)
+    }
+}
+
+impl From<StorageError> for LoadError {
+    fn from(_: StorageError) -> Self {
+        Self::Storage
+    }
+}
+
+/// Places and verifies the parts of a verified header.
+///
+/// # Errors
+/// The first part that can not be placed or does not hold; a failure of the storage is told apart.
+pub fn load(
+    header: &Header,
+    region: Region,
+    source: &mut impl ReadAt,
+    memory: &mut impl Memory,
+    target: Target,
+    crypto: &mut impl Crypto,
+) -> Result<Bootable, LoadError> {
+    let mut parts = plan(header, region, source, memory, target)?;
+    for (placed, part) in parts.iter_mut().zip(checked_parts(header)) {
+        place(part, placed.address, source, memory)?;
+        let bytes = placed_bytes(part, placed.address, region, memory)?;
+        if crypto.digest(bytes) != part.sha256 {
+            return Err(Rejection::DigestMismatch.into());
+        }
+        check_content(header, part, bytes, target, placed)?;
+    }
+    Ok(Bootable { region, parts })
+}
+
+/// The parts that the loader checks.
+fn checked_parts(header: &Header) -> impl Iterator<Item = &Part> {
+    header.manifest().parts.iter().filter(|part| part.check == Check::AtBoot)
+}
+
+/// Decides where each part goes and checks all ranges, before anything is placed.
+fn plan(
+    header: &Header,
+    region: Region,
+    source: &mut impl ReadAt,
+    memory: &impl Memory,
+    target: Target,
+) -> Result<Vec<PlacedPart, MAX_PARTS>, LoadError> {
+    let mut parts: Vec<PlacedPart, MAX_PARTS> = Vec::new();
+    for part in checked_parts(header) {
+        let text_offset = check_kind(part, source, target)?;
+        let address = match part.place {
+            Place::InPlace => mapped_address(part, region, memory)?,
+            Place::At(address) => claim(
+                Span {
+                    start: address,
+                    len: part.mem,
+                },
+                &parts,
+                memory.map(),
+            )?,
+            Place::Auto => choose(part, text_offset, &parts, memory.map())?,
+        };
+        let entry = address.checked_add(part.entry).ok_or(Rejection::Overflow)?;
+        let placed = PlacedPart {
+            kind: part.kind,
+            address,
+            len: part.len,
+            mem: part.mem,
+            entry,
+            sha256: part.sha256,
+        };
+        parts.push(placed).map_err(|_| Rejection::Overflow)?;
+    }
+    Ok(parts)
+}
+
+/// Whether the board starts this kind of part at all. For a kernel, what its own header claims must fit; gives its text offset.
+fn check_kind(part: &Part, source: &mut impl ReadAt, target: Target) -> Result<u64, LoadError> {
+    match (target, part.kind) {
+        (Target::CortexM { .. }, Kind::Firmware | Kind::Aux(_)) => Ok(0),
+        (Target::Linux(architecture), Kind::Kernel) => {
+            let mut head = [0; kernel::HEAD];
+            if part.len < kernel::HEAD as u64 {
+                return Err(Rejection::WrongKernel.into());
+            }
+            source.read_at(part.offset, &mut head)?;
+            check_kernel(part, &head, architecture).map_err(LoadError::from)
+        }
+        (Target::Linux(_), kind) if kind != Kind::Firmware => Ok(0),
+        _ => Err(Rejection::WrongPlacement.into()),
+    }
+}
+
+fn check_kernel(part: &Part, head: &[u8; kernel::HEAD], architecture: Architecture) -> Result<u64, Rejection> {
+    let claim = kernel::claim(head)?;
+    if claim.architecture != architecture {
+        return Err(Rejection::WrongKernel);
+    }
+    if claim.memory > part.mem {
+        return Err(Rejection::KernelClaimsMore);
+    }
+    Ok(claim.text_offset)
+}
+
+fn mapped_address(part: &Part, region: Region, memory: &impl Memory) -> Result<u64, Rejection> {
+    let mapped = memory.mapped(region).ok_or(Rejection::WrongPlacement)?;
+    mapped.address.checked_add(part.offset).ok_or(Rejection::Overflow)
+}
+
+/// Accepts a range of RAM when it is usable and touches nothing that is reserved or placed already.
+fn claim(span: Span, placed: &[PlacedPart], map: MemoryMap<'_>) -> Result<u64, Rejection> {
+    if !map.usable.iter().any(|usable| span.is_inside(*usable)) {
+        return Err(Rejection::RangeOutsideRam);
+    }
+    let conflict = map.reserved.iter().any(|reserved| span.touches(*reserved))
+        || placed.iter().any(|part| {
+            span.touches(Span {
+                start: part.address,
+                len: part.mem,
+            })
+        });
+    if conflict { Err(Rejection::RangeConflict) } else { Ok(span.start) }
+}
+
+/// What kernels, initrds and device trees are aligned to: 2 MiB suits all of them.
+const AUTO_ALIGN: u64 = 2 * 1024 * 1024;
+
+/// The lowest aligned address that the part can be claimed at.
+fn choose(part: &Part, text_offset: u64, placed: &[PlacedPart], map: MemoryMap<'_>) -> Result<u64, Rejection> {
+    let bases = map.usable.iter().map(|span| Some(span.start));
+    let behind_reserved = map.reserved.iter().map(|span| span.end());
+    let behind_placed = placed.iter().map(|part| part.address.checked_add(part.mem));
+    let candidates = bases.chain(behind_reserved).chain(behind_placed);
+    let aligned = candidates.filter_map(|address| address?.checked_next_multiple_of(AUTO_ALIGN)?.checked_add(text_offset));
+    let fits = |address: &u64| {
+        claim(
+            Span {
+                start: *address,
+                len: part.mem,
+            },
+            placed,
+            map,
+        )
+        .is_ok()
+    };
+    aligned.filter(fits).min().ok_or(Rejection::RangeOutsideRam)
+}
+
+/// Copies a part to its RAM, unless it runs where it is stored.
+fn place(part: &Part, address: u64, source: &mut impl ReadAt, memory: &mut impl Memory) -> Result<(), LoadError> {
+    if part.place == Place::InPlace {
+        return Ok(());
+    }
+    let target = memory.ram(address, part.len).ok_or(Rejection::RangeOutsideRam)?;
+    source.read_at(part.offset, target)?;
+    Ok(())
+}
+
+/// The part's bytes where they run.
+fn placed_bytes<'m>(part: &Part, address: u64, region: Region, memory: &'m mut impl Memory) -> Result<&'m [u8], Rejection> {
+    if part.place != Place::InPlace {
+        return memory.ram(address, part.len).map(|bytes| &*bytes).ok_or(Rejection::RangeOutsideRam);
+    }
+    let start = usize::try_from(part.offset).map_err(|_| Rejection::Overflow)?;
+    let end = part.end().and_then(|end| usize::try_from(end).ok()).ok_or(Rejection::Overflow)?;
+    memory
+        .mapped(region)
+        .and_then(|mapped| mapped.bytes.get(start..end))
+        .ok_or(Rejection::PartOutsideSlot)
+}
+
+/// What a part's verified bytes must hold beyond their digest.
+fn check_content(header: &Header, part: &Part, bytes: &[u8], target: Target, placed: &PlacedPart) -> Result<(), Rejection> {
+    match (part.kind, target) {
+        (Kind::Firmware, Target::CortexM { vector_align }) => check_vectors(bytes, placed, vector_align),
+        (Kind::Kernel, Target::Linux(architecture)) => {
+            let head = bytes.first_chunk::<{ kernel::HEAD }>().ok_or(Rejection::WrongKernel)?;
+            check_kernel(part, head, architecture).map(|_| ())
+        }
+        (Kind::CommandLine, _) => command_line::check(bytes, header.manifest().part(Kind::RootFs).map(|root| &root.sha256)),
+        _ => Ok(()),
+    }
+}
+
+/// The table must lie where VTOR can point, and its reset vector must be Thumb code inside the part.
+fn check_vectors(bytes: &[u8], placed: &PlacedPart, vector_align: u32) -> Result<(), Rejection> {
+    if !placed.address.is_multiple_of(u64::from(vector_align.max(1))) {
+        return Err(Rejection::VectorTableMisaligned);
+    }
+    let reset = bytes
+        .get(4..)
+        .and_then(|rest| rest.first_chunk::<4>())
+        .map(|word| u64::from(u32::from_le_bytes(*word)));
+    let reset = reset.ok_or(Rejection::EntryOutsidePart)?;
+    let code = Span { start: reset & !1, len: 2 };
+    let part = Span {
+        start: placed.address,
+        len: placed.len,
+    };
+    if reset & 1 == 1 && code.is_inside(part) {
+        Ok(())
+    } else {
+        Err(Rejection::EntryOutsidePart)
+    }
+}
+
+/// Verifies the parts of an image where they are stored, for writers and tools: the same digests, nothing is placed.
+///
+/// # Errors
+/// The first part whose stored bytes are not the signed ones. Parts that the OS checks are not read: their bytes are pinned by the chunk table.
+pub fn verify_stored(header: &Header, source: &mut impl ReadAt, crypto: &mut impl Crypto) -> Result<(), LoadError> {
+    for part in checked_parts(header) {
+        let end = part.end().ok_or(Rejection::Overflow)?;
+        if hash_range(part.offset..end, source, crypto)? != part.sha256 {
+            return Err(Rejection::DigestMismatch.into());
+        }
+        check_stored_content(header, part, source)?;
+    }
+    Ok(())
+}
+
+/// The digest of a range of stored bytes.
+pub(crate) fn hash_range(range: core::ops::Range<u64>, source: &mut impl ReadAt, crypto: &mut impl Crypto) -> Result<Digest, StorageError> {
+    let mut hash = crypto.sha256();
+    let mut buffer = [0; 256];
+    let mut at = range.start;
+    while at < range.end {
+        let left = usize::try_from(range.end.saturating_sub(at)).unwrap_or(usize::MAX);
+        let take = left.min(buffer.len());
+        let piece = buffer.get_mut(..take).ok_or(StorageError)?;
+        source.read_at(at, piece)?;
+        hash.update(piece);
+        at = at.saturating_add(take as u64);
+    }
+    Ok(hash.finish())
+}
+
+/// The command line's own rules, for an image that is not running.
+fn check_stored_content(header: &Header, part: &Part, source: &mut impl ReadAt) -> Result<(), LoadError> {
+    if part.kind != Kind::CommandLine {
+        return Ok(());
+    }
+    let mut line = [0; command_line::MAX_LEN];
+    let len = usize::try_from(part.len)
+        .ok()
+        .filter(|len| *len <= line.len())
+        .ok_or(Rejection::CommandLineTooLong)?;
+    let line = line.get_mut(..len).ok_or(Rejection::CommandLineTooLong)?;
+    source.read_at(part.offset, line)?;
+    Ok(command_line::check(line, header.manifest().part(Kind::RootFs).map(|root| &root.sha256))?)
+}
