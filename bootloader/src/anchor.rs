@@ -61,11 +61,7 @@ impl TrustAnchor {
         if usize::from(threshold) > vetted.len() {
             return Err(AnchorError::ThresholdAboveKeys);
         }
-        Ok(Self {
-            keys: vetted,
-            threshold,
-            floor,
-        })
+        Ok(Self { keys: vetted, threshold, floor })
     }
 
     /// The keys in the order given.

@@ -12,7 +12,7 @@ use crate::handoff::{Booted, Handoff, Verdict};
 use crate::image::manifest::Kind;
 use crate::image::{Expectations, HEADER_SIZE, Header, Identity, SlotUse};
 use crate::journal::{CommitError, Journal, Policy, Revert};
-use crate::load::{self, Bootable, LoadError, Memory, Target};
+use crate::load::{self, Bootable, LoadError, Memory};
 use crate::reason::{Reason, ResetCause};
 use crate::slot::{BySlot, Slot};
 use crate::storage::{Region, Storage};
@@ -97,8 +97,6 @@ pub struct Config<'a> {
     pub anchor: &'a TrustAnchor,
     /// What loader and writers agree on.
     pub policy: Policy,
-    /// What it can start.
-    pub target: Target,
     /// Digest of its layout.
     pub layout: Digest,
     /// When it arms its watchdog.
@@ -172,26 +170,16 @@ impl Run {
     /// Reads the journal, and repairs it before anything is decided.
     fn start<S: Storage, M, C, K: Machine>(ports: &mut Ports<'_, S, M, C, K>, config: &Config<'_>) -> Self {
         let mut journal = Journal::open(ports.storage, &config.policy);
-        let repaired = if journal.is_clean() {
-            Ok(())
-        } else {
-            journal.repair(ports.storage, &config.policy).inspect(|()| tell_repair(ports, &journal))
-        };
+        let repaired =
+            if journal.is_clean() { Ok(()) } else { journal.repair(ports.storage, &config.policy).inspect(|()| tell_repair(ports, &journal)) };
         let situation = Situation {
             boot_state: boot_state(&journal),
             reset_cause: config.reset_cause,
-            slots: BySlot {
-                a: Knowledge::NotRead,
-                b: Knowledge::NotRead,
-            },
+            slots: BySlot { a: Knowledge::NotRead, b: Knowledge::NotRead },
             golden: config.golden,
             recovery: config.recovery,
         };
-        let mut run = Self {
-            journal,
-            situation,
-            loaded: None,
-        };
+        let mut run = Self { journal, situation, loaded: None };
         if let Err(error) = repaired {
             run.give_up_writing(error, ports);
         }
@@ -232,9 +220,7 @@ impl Run {
 
     fn committed<S, M, C, K: Machine>(&mut self, before: Option<Revert>, ports: &mut Ports<'_, S, M, C, K>) {
         self.situation.boot_state = boot_state(&self.journal);
-        ports.machine.event(&Event::Committed {
-            sequence: self.journal.sequence(),
-        });
+        ports.machine.event(&Event::Committed { sequence: self.journal.sequence() });
         match self.journal.state().and_then(|state| state.last_revert) {
             Some(revert) if Some(revert) != before => ports.machine.event(&Event::Reverted(revert)),
             _ => {}
@@ -244,7 +230,7 @@ impl Run {
     /// After a failed commit the boot goes on with what is known and writes nothing more.
     fn give_up_writing<S, M, C, K: Machine>(&mut self, error: CommitError, ports: &mut Ports<'_, S, M, C, K>) {
         ports.machine.event(&Event::CommitFailed(error));
-        self.situation.boot_state = BootState::ReadOnly(self.journal.state().cloned());
+        self.situation.boot_state = BootState::ReadOnly(self.journal.state().copied());
     }
 
     /// Verifies a slot and remembers what was found.
@@ -271,14 +257,7 @@ impl Run {
         self.loaded = None;
         let loaded = read_and_verify(slot_use, self.journal.state(), ports, config, handoff).and_then(|header| {
             let region = region_of(slot_use);
-            let bootable = load::load(
-                &header,
-                region,
-                &mut ports.storage.region(region),
-                ports.memory,
-                config.target,
-                ports.crypto,
-            )?;
+            let bootable = load::load(&header, region, &mut ports.storage.region(region), ports.memory, ports.crypto)?;
             Ok((header, bootable))
         });
         match loaded {
@@ -316,7 +295,7 @@ impl Run {
         }
         let armed = arm(why, ports, config);
         if armed.is_err() && why == Why::Trial {
-            self.situation.boot_state = BootState::ReadOnly(self.journal.state().cloned());
+            self.situation.boot_state = BootState::ReadOnly(self.journal.state().copied());
             return None;
         }
         let bootable = self.loaded.take()?;
@@ -353,10 +332,7 @@ impl Run {
     /// What every hand-off tells, whatever was booted.
     fn tell(&self, handoff: &mut Handoff) {
         let slots = self.situation.slots;
-        handoff.verdicts = BySlot {
-            a: Verdict::from(slots.a),
-            b: Verdict::from(slots.b),
-        };
+        handoff.verdicts = BySlot { a: Verdict::from(slots.a), b: Verdict::from(slots.b) };
         handoff.last_revert = self.journal.state().and_then(|state| state.last_revert);
         if handoff.booted == Booted::Nothing {
             handoff.digest = [0; 32];
@@ -365,21 +341,14 @@ impl Run {
 }
 
 fn tell_repair<S, M, C, K: Machine>(ports: &mut Ports<'_, S, M, C, K>, journal: &Journal) {
-    let event = if journal.state().is_some() {
-        Event::JournalRepaired
-    } else {
-        Event::JournalLost
-    };
+    let event = if journal.state().is_some() { Event::JournalRepaired } else { Event::JournalLost };
     ports.machine.event(&event);
 }
 
 fn boot_state(journal: &Journal) -> BootState {
     let next_sequence = journal.next_sequence();
     match journal.state() {
-        Some(state) => BootState::Known {
-            state: state.clone(),
-            next_sequence,
-        },
+        Some(state) => BootState::Known { state: *state, next_sequence },
         None => BootState::Lost { next_sequence },
     }
 }
@@ -408,11 +377,7 @@ fn read_and_verify<S: Storage, M, C: Crypto, K: Machine>(
         slot_use,
         slot_size: u64::from(window.size()),
         write_size: S::Flash::WRITE_SIZE as u64,
-        floor: if slot_use == SlotUse::Golden {
-            0
-        } else {
-            journal.map_or(0, |state| state.floor).max(config.counter_floor)
-        },
+        floor: if slot_use == SlotUse::Golden { 0 } else { journal.map_or(0, |state| state.floor).max(config.counter_floor) },
         revoked: journal.map_or(&[], |state| &state.revoked),
     };
     let header = Header::verify(&bytes, config.anchor, &expect, ports.crypto)?;

@@ -64,7 +64,7 @@ impl Crypto for Builtin {
     }
 
     fn verify_ed25519(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
-        strict_verify(key, message, signature)
+        verify_strict(key, message, signature)
     }
 }
 
@@ -80,8 +80,11 @@ pub fn is_on_curve(key: &PublicKey) -> bool {
     salty::PublicKey::try_from(key).is_ok()
 }
 
+/// salty's Ed25519 behind the strict rules of [`Crypto::verify_ed25519`], for boards that bring a SHA-256 of their own.
+///
 /// salty accepts far more than RFC 8032 asks for (S + kL, small-order points); this adds what it leaves out.
-fn strict_verify(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+#[must_use]
+pub fn verify_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
     let (Some(r), Some(s)) = (signature.first_chunk::<32>(), signature.last_chunk::<32>()) else {
         return false;
     };
@@ -121,9 +124,7 @@ const FIELD_PRIME: [u8; 32] = [
 
 /// The canonical y coordinates of the points of order 1, 2, 4 and 8: 1, -1, 0 and the two of order 8.
 const SMALL_ORDER_Y: [[u8; 32]; 5] = [
-    [
-        1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    ],
+    [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     [
         0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,

@@ -11,7 +11,7 @@ use crate::rejection::Rejection;
 use crate::slot::{BySlot, Slot};
 
 /// Everything that a decision rests on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Situation {
     /// The boot state.
     pub boot_state: BootState,
@@ -26,7 +26,7 @@ pub struct Situation {
 }
 
 /// What is known of the boot state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootState {
     /// The journal holds no valid record; the first commit will have this sequence.
     Lost {
@@ -83,7 +83,7 @@ pub enum Fallback {
 }
 
 /// The next step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Commit this state and ask again.
     Commit(State),
@@ -161,7 +161,7 @@ fn account(situation: &Situation, state: &State, sequence: u64) -> Option<Step> 
     if matches!(situation.slots.of(slot), Knowledge::Verified(_)) {
         return None;
     }
-    let mut next = state.clone();
+    let mut next = *state;
     next.in_flight = None;
     let entry = next.slots.of_mut(slot);
     if let Some(reason) = Reason::of_reset(situation.reset_cause) {
@@ -194,7 +194,7 @@ fn trial(situation: &Situation, state: &State, slot: Slot, sequence: u64) -> Opt
     }
     let started = state.in_flight == Some(slot);
     let reject = |reason| {
-        let mut next = state.clone();
+        let mut next = *state;
         next.reject(slot, reason, sequence);
         Some(Step::Commit(next))
     };
@@ -213,7 +213,7 @@ fn trial(situation: &Situation, state: &State, slot: Slot, sequence: u64) -> Opt
 
 /// The state that is committed before a trial jump.
 fn intent(state: &State, slot: Slot) -> State {
-    let mut next = state.clone();
+    let mut next = *state;
     next.in_flight = Some(slot);
     let entry = next.slots.of_mut(slot);
     entry.boots_left = entry.boots_left.saturating_sub(1);
@@ -222,19 +222,17 @@ fn intent(state: &State, slot: Slot) -> State {
 
 /// The steps towards a confirmed slot, the preferred one first; `None` when none boots.
 fn confirmed(situation: &Situation, state: &State) -> Option<Step> {
-    [(state.preferred, Why::Confirmed), (state.preferred.other(), Why::Fallback)]
-        .into_iter()
-        .find_map(|(slot, why)| {
-            let entry = state.slots.of(slot);
-            if entry.phase != Phase::Confirmed {
-                return None;
-            }
-            match situation.slots.of(slot) {
-                Knowledge::NotRead => Some(Step::Examine(slot)),
-                Knowledge::Verified(image) if image.digest == entry.digest => Some(Step::Boot(slot, why)),
-                _ => None,
-            }
-        })
+    [(state.preferred, Why::Confirmed), (state.preferred.other(), Why::Fallback)].into_iter().find_map(|(slot, why)| {
+        let entry = state.slots.of(slot);
+        if entry.phase != Phase::Confirmed {
+            return None;
+        }
+        match situation.slots.of(slot) {
+            Knowledge::NotRead => Some(Step::Examine(slot)),
+            Knowledge::Verified(image) if image.digest == entry.digest => Some(Step::Boot(slot, why)),
+            _ => None,
+        }
+    })
 }
 
 /// A lost journal is never guessed back: authentic slots become trials.

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::LOADER_VERSION;
 use crate::anchor::{KeyId, MAX_KEYS, TrustAnchor};
+use crate::codec::{Reader, Writer};
 use crate::crypto::Digest;
 use crate::decide::{Knowledge, Why};
 use crate::image::{CRC32, FORMAT_VERSION};
 use crate::journal::{LAYOUT_VERSION, Phase, Revert};
-use crate::postcard_check;
 use crate::reason::{Reason, ResetCause};
 use crate::slot::{BySlot, Slot};
 
@@ -72,11 +72,7 @@ impl Reads {
     #[must_use]
     pub fn of_this_build(anchor: &TrustAnchor) -> Self {
         let keys = anchor.keys().iter().map(|key| key.id).collect();
-        Self {
-            header: FORMAT_VERSION,
-            journal: LAYOUT_VERSION,
-            keys,
-        }
+        Self { header: FORMAT_VERSION, journal: LAYOUT_VERSION, keys }
     }
 }
 
@@ -154,10 +150,7 @@ impl Handoff {
             phase: Phase::Empty,
             attempts_left: 0,
             why: Why::Nothing,
-            verdicts: BySlot {
-                a: Verdict::NotExamined,
-                b: Verdict::NotExamined,
-            },
+            verdicts: BySlot { a: Verdict::NotExamined, b: Verdict::NotExamined },
             last_revert: None,
             reset_cause,
             halt_reason: Reason::None,
@@ -176,7 +169,11 @@ impl Handoff {
 
     fn try_encode(&self, target: &mut [u8; HANDOFF_SIZE]) -> Option<()> {
         target.fill(0);
-        let used = postcard::to_slice(self, target.get_mut(BODY_AT..CRC_AT)?).ok()?.len();
+        let body = target.get_mut(BODY_AT..CRC_AT)?;
+        let room = body.len();
+        let mut writer = Writer::new(body);
+        self.write(&mut writer);
+        let used = room.checked_sub(writer.unused()?)?;
         target.get_mut(..8)?.copy_from_slice(&MAGIC);
         target.get_mut(8..10)?.copy_from_slice(&HANDOFF_VERSION.to_le_bytes());
         target.get_mut(10..BODY_AT)?.copy_from_slice(&u16::try_from(used).ok()?.to_le_bytes());
@@ -204,12 +201,106 @@ impl Handoff {
         }
         let body_end = BODY_AT.saturating_add(usize::from(u16::from_le_bytes([l0, l1])));
         let body = content.get(BODY_AT..body_end).ok_or(HandoffError::Malformed)?;
-        let (handoff, rest) = postcard_check::take_canonical::<Self>(body).map_err(|_| HandoffError::Malformed)?;
+        let mut reader = Reader::new(body);
+        let handoff = Self::read(&mut reader);
+        let rest = reader.finish().map_err(|_| HandoffError::Malformed)?;
         let padding = content.get(body_end..).unwrap_or_default();
-        if rest.is_empty() && padding.iter().all(|byte| *byte == 0) {
-            Ok(handoff)
-        } else {
-            Err(HandoffError::Malformed)
+        if rest.is_empty() && padding.iter().all(|byte| *byte == 0) { Ok(handoff) } else { Err(HandoffError::Malformed) }
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) {
+        for number in [self.loader_version, self.reads.header, self.reads.journal] {
+            writer.varint(u64::from(number));
+        }
+        writer.list(&self.reads.keys, |id, writer| writer.bytes(id));
+        match self.booted {
+            Booted::Slot(slot) => writer.bytes(&[0, slot as u8]),
+            Booted::Golden => writer.byte(1),
+            Booted::Nothing => writer.byte(2),
+        }
+        writer.bytes(&[self.phase as u8, self.attempts_left, self.why as u8]);
+        for slot in Slot::BOTH {
+            self.verdicts.of(slot).write(writer);
+        }
+        writer.option(self.last_revert, Revert::write);
+        writer.bytes(&[self.reset_cause as u8, self.halt_reason.code()]);
+        writer.bytes(&self.digest);
+        writer.bytes(&self.layout);
+        for mark in self.marks {
+            writer.varint(u64::from(mark));
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            loader_version: reader.u16(),
+            reads: Reads { header: reader.u16(), journal: reader.u16(), keys: reader.list(Reader::bytes) },
+            booted: Booted::read(reader),
+            phase: Phase::read(reader),
+            attempts_left: reader.byte(),
+            why: Why::read(reader),
+            verdicts: BySlot { a: Verdict::read(reader), b: Verdict::read(reader) },
+            last_revert: reader.option(Revert::read),
+            reset_cause: ResetCause::read(reader),
+            halt_reason: Reason::read(reader),
+            digest: reader.bytes(),
+            layout: reader.bytes(),
+            marks: [reader.u32(), reader.u32(), reader.u32(), reader.u32()],
+        }
+    }
+}
+
+impl Booted {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.below(3) {
+            0 => Self::Slot(Slot::read(reader)),
+            1 => Self::Golden,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl Verdict {
+    fn write(self, writer: &mut Writer<'_>) {
+        match self {
+            Self::NotExamined => writer.byte(0),
+            Self::Verified => writer.byte(1),
+            Self::Refused(reason) => writer.bytes(&[2, reason.code()]),
+            Self::ReadError => writer.byte(3),
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.below(4) {
+            0 => Self::NotExamined,
+            1 => Self::Verified,
+            2 => Self::Refused(Reason::read(reader)),
+            _ => Self::ReadError,
+        }
+    }
+}
+
+impl Why {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.below(6) {
+            0 => Self::Confirmed,
+            1 => Self::Fallback,
+            2 => Self::Trial,
+            3 => Self::LastResort,
+            4 => Self::Golden,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl ResetCause {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.below(5) {
+            0 => Self::PowerOn,
+            1 => Self::Watchdog,
+            2 => Self::Software,
+            3 => Self::Fault,
+            _ => Self::Unknown,
         }
     }
 }

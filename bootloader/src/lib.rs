@@ -14,22 +14,14 @@
 //! The crate uses no allocator, no hardware and no `unsafe`. Storage, crypto, memory and the machine are ports.
 #![no_std]
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects
-    )
-)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 #[cfg(test)]
 extern crate std;
 
 pub mod anchor;
 pub mod boot;
+mod codec;
 pub mod crypto;
 pub mod decide;
 pub mod handoff;
@@ -37,7 +29,6 @@ pub mod image;
 pub mod install;
 pub mod journal;
 pub mod load;
-mod postcard_check;
 pub mod reason;
 pub mod rejection;
 pub mod slot;

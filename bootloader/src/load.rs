@@ -61,6 +61,9 @@ pub struct Mapped<'a> {
 
 /// The memory port of a board.
 pub trait Memory {
+    /// What the processor can start.
+    const TARGET: Target;
+
     /// Where parts may and may not go.
     fn map(&self) -> MemoryMap<'_>;
 
@@ -159,22 +162,21 @@ impl From<StorageError> for LoadError {
 ///
 /// # Errors
 /// The first part that can not be placed or does not hold; a failure of the storage is told apart.
-pub fn load(
+pub fn load<M: Memory>(
     header: &Header,
     region: Region,
     source: &mut impl ReadAt,
-    memory: &mut impl Memory,
-    target: Target,
+    memory: &mut M,
     crypto: &mut impl Crypto,
 ) -> Result<Bootable, LoadError> {
-    let mut parts = plan(header, region, source, memory, target)?;
+    let mut parts = plan(header, region, source, memory)?;
     for (placed, part) in parts.iter_mut().zip(checked_parts(header)) {
         place(part, placed.address, source, memory)?;
         let bytes = placed_bytes(part, placed.address, region, memory)?;
         if crypto.digest(bytes) != part.sha256 {
             return Err(Rejection::DigestMismatch.into());
         }
-        check_content(header, part, bytes, target, placed)?;
+        check_content(header, part, bytes, M::TARGET, placed)?;
     }
     Ok(Bootable { region, parts })
 }
@@ -185,37 +187,18 @@ fn checked_parts(header: &Header) -> impl Iterator<Item = &Part> {
 }
 
 /// Decides where each part goes and checks all ranges, before anything is placed.
-fn plan(
-    header: &Header,
-    region: Region,
-    source: &mut impl ReadAt,
-    memory: &impl Memory,
-    target: Target,
-) -> Result<Vec<PlacedPart, MAX_PARTS>, LoadError> {
+fn plan<M: Memory>(header: &Header, region: Region, source: &mut impl ReadAt, memory: &M) -> Result<Vec<PlacedPart, MAX_PARTS>, LoadError> {
     let mut parts: Vec<PlacedPart, MAX_PARTS> = Vec::new();
     for part in checked_parts(header) {
-        let text_offset = check_kind(part, source, target)?;
+        let text_offset = check_kind(part, source, M::TARGET)?;
         let address = match part.place {
             Place::InPlace => mapped_address(part, region, memory)?,
-            Place::At(address) => claim(
-                Span {
-                    start: address,
-                    len: part.mem,
-                },
-                &parts,
-                memory.map(),
-            )?,
+            Place::At(address) => claim(Span { start: address, len: part.mem }, &parts, memory.map())?,
+            Place::Auto if matches!(M::TARGET, Target::CortexM { .. }) => return Err(Rejection::WrongPlacement.into()),
             Place::Auto => choose(part, text_offset, &parts, memory.map())?,
         };
         let entry = address.checked_add(part.entry).ok_or(Rejection::Overflow)?;
-        let placed = PlacedPart {
-            kind: part.kind,
-            address,
-            len: part.len,
-            mem: part.mem,
-            entry,
-            sha256: part.sha256,
-        };
+        let placed = PlacedPart { kind: part.kind, address, len: part.len, mem: part.mem, entry, sha256: part.sha256 };
         parts.push(placed).map_err(|_| Rejection::Overflow)?;
     }
     Ok(parts)
@@ -260,12 +243,7 @@ fn claim(span: Span, placed: &[PlacedPart], map: MemoryMap<'_>) -> Result<u64, R
         return Err(Rejection::RangeOutsideRam);
     }
     let conflict = map.reserved.iter().any(|reserved| span.touches(*reserved))
-        || placed.iter().any(|part| {
-            span.touches(Span {
-                start: part.address,
-                len: part.mem,
-            })
-        });
+        || placed.iter().any(|part| span.touches(Span { start: part.address, len: part.mem }));
     if conflict { Err(Rejection::RangeConflict) } else { Ok(span.start) }
 }
 
@@ -279,17 +257,7 @@ fn choose(part: &Part, text_offset: u64, placed: &[PlacedPart], map: MemoryMap<'
     let behind_placed = placed.iter().map(|part| part.address.checked_add(part.mem));
     let candidates = bases.chain(behind_reserved).chain(behind_placed);
     let aligned = candidates.filter_map(|address| address?.checked_next_multiple_of(AUTO_ALIGN)?.checked_add(text_offset));
-    let fits = |address: &u64| {
-        claim(
-            Span {
-                start: *address,
-                len: part.mem,
-            },
-            placed,
-            map,
-        )
-        .is_ok()
-    };
+    let fits = |address: &u64| claim(Span { start: *address, len: part.mem }, placed, map).is_ok();
     aligned.filter(fits).min().ok_or(Rejection::RangeOutsideRam)
 }
 
@@ -310,10 +278,7 @@ fn placed_bytes<'m>(part: &Part, address: u64, region: Region, memory: &'m mut i
     }
     let start = usize::try_from(part.offset).map_err(|_| Rejection::Overflow)?;
     let end = part.end().and_then(|end| usize::try_from(end).ok()).ok_or(Rejection::Overflow)?;
-    memory
-        .mapped(region)
-        .and_then(|mapped| mapped.bytes.get(start..end))
-        .ok_or(Rejection::PartOutsideSlot)
+    memory.mapped(region).and_then(|mapped| mapped.bytes.get(start..end)).ok_or(Rejection::PartOutsideSlot)
 }
 
 /// What a part's verified bytes must hold beyond their digest.
@@ -324,7 +289,7 @@ fn check_content(header: &Header, part: &Part, bytes: &[u8], target: Target, pla
             let head = bytes.first_chunk::<{ kernel::HEAD }>().ok_or(Rejection::WrongKernel)?;
             check_kernel(part, head, architecture).map(|_| ())
         }
-        (Kind::CommandLine, _) => command_line::check(bytes, header.manifest().part(Kind::RootFs).map(|root| &root.sha256)),
+        (Kind::CommandLine, Target::Linux(_)) => command_line::check(bytes, header.manifest().part(Kind::RootFs).map(|root| &root.sha256)),
         _ => Ok(()),
     }
 }
@@ -334,21 +299,11 @@ fn check_vectors(bytes: &[u8], placed: &PlacedPart, vector_align: u32) -> Result
     if !placed.address.is_multiple_of(u64::from(vector_align.max(1))) {
         return Err(Rejection::VectorTableMisaligned);
     }
-    let reset = bytes
-        .get(4..)
-        .and_then(|rest| rest.first_chunk::<4>())
-        .map(|word| u64::from(u32::from_le_bytes(*word)));
+    let reset = bytes.get(4..).and_then(|rest| rest.first_chunk::<4>()).map(|word| u64::from(u32::from_le_bytes(*word)));
     let reset = reset.ok_or(Rejection::EntryOutsidePart)?;
     let code = Span { start: reset & !1, len: 2 };
-    let part = Span {
-        start: placed.address,
-        len: placed.len,
-    };
-    if reset & 1 == 1 && code.is_inside(part) {
-        Ok(())
-    } else {
-        Err(Rejection::EntryOutsidePart)
-    }
+    let part = Span { start: placed.address, len: placed.len };
+    if reset & 1 == 1 && code.is_inside(part) { Ok(()) } else { Err(Rejection::EntryOutsidePart) }
 }
 
 /// Verifies the parts of an image where they are stored, for writers and tools: the same digests, nothing is placed.
@@ -388,10 +343,7 @@ fn check_stored_content(header: &Header, part: &Part, source: &mut impl ReadAt) 
         return Ok(());
     }
     let mut line = [0; command_line::MAX_LEN];
-    let len = usize::try_from(part.len)
-        .ok()
-        .filter(|len| *len <= line.len())
-        .ok_or(Rejection::CommandLineTooLong)?;
+    let len = usize::try_from(part.len).ok().filter(|len| *len <= line.len()).ok_or(Rejection::CommandLineTooLong)?;
     let line = line.get_mut(..len).ok_or(Rejection::CommandLineTooLong)?;
     source.read_at(part.offset, line)?;
     Ok(command_line::check(line, header.manifest().part(Kind::RootFs).map(|root| &root.sha256))?)

@@ -4,6 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::Reader;
 use crate::rejection::Rejection;
 
 /// What made the machine start. `PowerOn` is told by a marker in RAM that a power cut loses.
@@ -105,6 +106,13 @@ impl Reason {
                 Some(rejection) => Self::Refused(rejection),
                 None => return None,
             },
+        })
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        Self::from_code(reader.byte()).unwrap_or_else(|| {
+            reader.fail();
+            Self::None
         })
     }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::Reader;
+
 /// One of the two slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -23,6 +25,10 @@ impl Slot {
             Self::A => Self::B,
             Self::B => Self::A,
         }
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        if reader.below(2) == 0 { Self::A } else { Self::B }
     }
 
     /// `"a"` or `"b"`, as on command lines.

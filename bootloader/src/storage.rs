@@ -5,6 +5,9 @@ use embedded_storage::nor_flash::{NorFlashError, NorFlashErrorKind};
 
 use crate::slot::Slot;
 
+/// Largest write size of a flash that journals and slots lie on, in bytes.
+pub const MAX_WRITE_SIZE: usize = 512;
+
 /// A region of the layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -48,10 +48,7 @@ impl BundleLayout {
     /// The layout of a bundle whose image is `image_len` bytes long.
     #[must_use]
     pub const fn new(image_len: u64) -> Self {
-        Self {
-            chunks: chunks::count(image_len),
-            image_len,
-        }
+        Self { chunks: chunks::count(image_len), image_len }
     }
 
     /// Bytes of the chunk table.
@@ -111,11 +108,7 @@ pub fn stored_chunks(layout: BundleLayout, index: &[u8]) -> impl Iterator<Item =
     let missing = (!complete).then_some(Err(Rejection::BundleIndexInvalid));
     let chunks = entries.iter().zip(0_u64..).map(move |(entry, number)| {
         let raw = u32::from_le_bytes(*entry);
-        let chunk = StoredChunk {
-            offset,
-            len: raw & !COMPRESSED,
-            compressed: raw & COMPRESSED != 0,
-        };
+        let chunk = StoredChunk { offset, len: raw & !COMPRESSED, compressed: raw & COMPRESSED != 0 };
         let plain = chunks::range(number, layout.image_len);
         let plain_len = plain.end.saturating_sub(plain.start);
         let fits = if chunk.compressed {

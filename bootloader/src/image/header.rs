@@ -5,8 +5,8 @@
 use super::manifest::{Manifest, SlotRule};
 use super::{CRC_AT, CRC32, ENTRY_SIZE, FORMAT_VERSION, HEADER_SIZE, MAGIC, MAX_BODY, MAX_SIGNATURES, PREFIX, SIGNED_SIZE, rules};
 use crate::anchor::{KeyId, TrustAnchor};
+use crate::codec::DecodeError;
 use crate::crypto::{Crypto, Digest, Signature};
-use crate::postcard_check::{self, DecodeError};
 use crate::rejection::Rejection;
 use crate::slot::Slot;
 
@@ -76,10 +76,7 @@ impl<'a> HeaderBytes<'a> {
         }
         let header = Self { bytes, body_len };
         let body_end = PREFIX.saturating_add(body_len);
-        if bytes
-            .get(body_end..SIGNED_SIZE)
-            .is_none_or(|padding| padding.iter().any(|byte| *byte != 0))
-        {
+        if bytes.get(body_end..SIGNED_SIZE).is_none_or(|padding| padding.iter().any(|byte| *byte != 0)) {
             return Err(Rejection::NonZeroPadding);
         }
         header.check_entries()?;
@@ -104,7 +101,7 @@ impl<'a> HeaderBytes<'a> {
     pub fn unverified_manifest(&self) -> Result<Manifest, Rejection> {
         let body_end = PREFIX.saturating_add(self.body_len);
         let body = self.bytes.get(PREFIX..body_end).ok_or(Rejection::BodyLengthOutOfRange)?;
-        let (manifest, rest) = postcard_check::take_canonical::<Manifest>(body).map_err(|error| match error {
+        let (manifest, rest) = Manifest::decode(body).map_err(|error| match error {
             DecodeError::Malformed => Rejection::BodyMalformed,
             DecodeError::NotCanonical => Rejection::BodyNotCanonical,
         })?;
@@ -115,10 +112,7 @@ impl<'a> HeaderBytes<'a> {
         let list = self.bytes.get(SIGNED_SIZE..CRC_AT).unwrap_or_default();
         list.as_chunks::<ENTRY_SIZE>().0.iter().filter_map(|entry| {
             let (key, signature) = entry.split_first_chunk::<8>()?;
-            Some(SignatureEntry {
-                key: *key,
-                signature: *signature.first_chunk::<64>()?,
-            })
+            Some(SignatureEntry { key: *key, signature: *signature.first_chunk::<64>()? })
         })
     }
 
@@ -191,10 +185,7 @@ impl Header {
         rules::check_format(&manifest, expect.slot_size, expect.write_size)?;
         check_policy(&manifest, anchor, expect)?;
         check_revocations(&manifest, anchor, expect.revoked, &signers)?;
-        Ok(Self {
-            manifest,
-            digest: crypto.digest(framed.signed()),
-        })
+        Ok(Self { manifest, digest: crypto.digest(framed.signed()) })
     }
 
     /// What the header says.
@@ -248,7 +239,7 @@ fn check_signatures(
 
 /// Whether the image is for this host and slot and not below the floor.
 fn check_policy(manifest: &Manifest, anchor: &TrustAnchor, expect: &Expectations<'_>) -> Result<(), Rejection> {
-    if manifest.product.as_str() != expect.identity.product {
+    if manifest.product.as_bytes() != expect.identity.product.as_bytes() {
         return Err(Rejection::WrongProduct);
     }
     let revision = 1_u32.checked_shl(u32::from(expect.identity.hardware)).unwrap_or(0);

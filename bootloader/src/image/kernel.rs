@@ -43,21 +43,13 @@ pub fn claim(head: &[u8; HEAD]) -> Result<Claim, Rejection> {
     if memory == 0 {
         return Err(Rejection::WrongKernel);
     }
-    Ok(Claim {
-        architecture,
-        text_offset,
-        memory,
-    })
+    Ok(Claim { architecture, text_offset, memory })
 }
 
 fn u64_at(head: &[u8; HEAD], at: usize) -> u64 {
-    head.get(at..)
-        .and_then(|rest| rest.first_chunk::<8>())
-        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    head.get(at..).and_then(|rest| rest.first_chunk::<8>()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 fn u32_at(head: &[u8; HEAD], at: usize) -> u32 {
-    head.get(at..)
-        .and_then(|rest| rest.first_chunk::<4>())
-        .map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    head.get(at..).and_then(|rest| rest.first_chunk::<4>()).map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }

@@ -2,10 +2,12 @@
 
 use core::fmt;
 
-use heapless::{String, Vec};
+use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
+use super::product::Product;
 use crate::anchor::KeyId;
+use crate::codec::{DecodeError, Reader};
 use crate::crypto::Digest;
 use crate::slot::Slot;
 
@@ -19,7 +21,7 @@ pub const NUMBER_LIMIT: u64 = 1 << 48;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The product that the image is for.
-    pub product: String<32>,
+    pub product: Product,
     /// Mask of accepted board revisions 0..=31; 0 accepts any.
     pub hw: u32,
     /// The image's version, for people and for ordering; trust rests on `security_counter`.
@@ -185,6 +187,27 @@ pub struct Extra {
 }
 
 impl Manifest {
+    /// The manifest at the front of `body`, and what follows it.
+    pub(crate) fn decode(body: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+        let mut reader = Reader::new(body);
+        let manifest = Self {
+            product: Product::read(&mut reader),
+            hw: reader.u32(),
+            version: Version::read(&mut reader),
+            security_counter: reader.u32(),
+            slot: SlotRule::read(&mut reader),
+            revoke: reader.list(Reader::bytes),
+            created: reader.u64(),
+            build: reader.bytes(),
+            chunks: reader.bytes(),
+            min_loader: reader.u16(),
+            requires: reader.u32(),
+            parts: reader.list(Part::read),
+            extra: reader.list(Extra::read),
+        };
+        Ok((manifest, reader.finish()?))
+    }
+
     /// Where the last part ends, in bytes from the slot's start: the length of the image. `None` without parts or on overflow.
     #[must_use]
     pub fn image_len(&self) -> Option<u64> {
@@ -195,5 +218,79 @@ impl Manifest {
     #[must_use]
     pub fn part(&self, kind: Kind) -> Option<&Part> {
         self.parts.iter().find(|part| part.kind == kind)
+    }
+}
+
+impl Version {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self { major: reader.u16(), minor: reader.u16(), patch: reader.u16(), build: reader.u32() }
+    }
+}
+
+impl SlotRule {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.below(3) {
+            0 => Self::Any,
+            1 => Self::A,
+            _ => Self::B,
+        }
+    }
+}
+
+impl Part {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            kind: Kind::read(reader),
+            offset: reader.u64(),
+            len: reader.u64(),
+            mem: reader.u64(),
+            place: Place::read(reader),
+            entry: reader.u64(),
+            encoding: Encoding::read(reader),
+            sha256: reader.bytes(),
+            check: if reader.below(2) == 0 { Check::AtBoot } else { Check::ByOs },
+        }
+    }
+}
+
+impl Kind {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.below(8) {
+            0 => Self::Firmware,
+            1 => Self::Kernel,
+            2 => Self::Initrd,
+            3 => Self::DeviceTree,
+            4 => Self::CommandLine,
+            5 => Self::RootFs,
+            6 => Self::Aux(reader.byte()),
+            _ => Self::Loader,
+        }
+    }
+}
+
+impl Place {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.below(3) {
+            0 => Self::InPlace,
+            1 => Self::At(reader.u64()),
+            _ => Self::Auto,
+        }
+    }
+}
+
+impl Encoding {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.below(4) {
+            0 => Self::Plain,
+            1 => Self::Lz4,
+            2 => Self::Zstd,
+            _ => Self::Aes,
+        }
+    }
+}
+
+impl Extra {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self { tag: reader.u16(), data: reader.list(Reader::byte) }
     }
 }

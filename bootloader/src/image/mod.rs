@@ -10,9 +10,11 @@ pub mod draft;
 mod header;
 pub mod kernel;
 pub mod manifest;
+mod product;
 mod rules;
 
 pub use header::{Expectations, Header, HeaderBytes, HeaderDigest, Identity, SignatureEntry, SlotUse, short_digest};
+pub use product::{InvalidProduct, MAX_PRODUCT, Product};
 pub use rules::{MIN_PART_ALIGN, check_format};
 
 /// Size of the header in bytes.

@@ -29,9 +29,7 @@ pub fn check_format(manifest: &Manifest, slot_size: u64, write_size: u64) -> Res
 
 fn has_large_number(part: &Part) -> bool {
     let at = if let Place::At(address) = part.place { address } else { 0 };
-    [part.offset, part.len, part.mem, part.entry, at]
-        .iter()
-        .any(|number| *number >= NUMBER_LIMIT)
+    [part.offset, part.len, part.mem, part.entry, at].iter().any(|number| *number >= NUMBER_LIMIT)
 }
 
 /// Which kinds may stand together.
@@ -63,7 +61,7 @@ fn check_kinds(manifest: &Manifest) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Where parts may lie.
+/// Where parts may lie; `align` is a power of two, as write sizes are.
 fn check_layout(manifest: &Manifest, slot_size: u64, align: u64) -> Result<(), Rejection> {
     let mut free_from = HEADER_SIZE_U64;
     for part in &manifest.parts {
@@ -73,7 +71,7 @@ fn check_layout(manifest: &Manifest, slot_size: u64, align: u64) -> Result<(), R
         if part.entry >= part.len {
             return Err(R::EntryOutsidePart);
         }
-        if part.offset < HEADER_SIZE_U64 || !part.offset.is_multiple_of(align) {
+        if part.offset < HEADER_SIZE_U64 || part.offset & align.wrapping_sub(1) != 0 {
             return Err(R::PartMisaligned);
         }
         if part.offset < free_from {

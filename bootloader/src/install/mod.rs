@@ -60,11 +60,7 @@ pub enum Running {
 impl Running {
     fn of(handoff: &Handoff) -> Self {
         match handoff.booted {
-            Booted::Slot(slot) => Self::Slot {
-                slot,
-                digest: short_digest(&handoff.digest),
-                why: handoff.why,
-            },
+            Booted::Slot(slot) => Self::Slot { slot, digest: short_digest(&handoff.digest), why: handoff.why },
             Booted::Golden => Self::Golden,
             Booted::Nothing => Self::Offline,
         }
@@ -116,32 +112,14 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
         }
         let journal = Journal::open(storage, &host.policy);
         let running = Running::of(handoff);
-        Ok(Self {
-            storage,
-            crypto,
-            counter,
-            host,
-            running,
-            loader_version: handoff.loader_version,
-            reads: handoff.reads.clone(),
-            journal,
-        })
+        Ok(Self { storage, crypto, counter, host, running, loader_version: handoff.loader_version, reads: handoff.reads.clone(), journal })
     }
 
     /// A writer on storage that nothing runs from, for tools. It takes the loader for one of this build.
     pub fn offline(storage: &'a mut S, crypto: &'a mut C, counter: &'a mut N, host: Host<'a>) -> Self {
         let journal = Journal::open(storage, &host.policy);
         let reads = Reads::of_this_build(host.anchor);
-        Self {
-            storage,
-            crypto,
-            counter,
-            host,
-            running: Running::Offline,
-            loader_version: crate::LOADER_VERSION,
-            reads,
-            journal,
-        }
+        Self { storage, crypto, counter, host, running: Running::Offline, loader_version: crate::LOADER_VERSION, reads, journal }
     }
 
     /// The boot state; `None` when the journal is lost.
@@ -191,18 +169,16 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
 
     /// The journal's state, or the state of a host that no image is known of.
     fn base_state(&self) -> State {
-        self.journal.state().cloned().unwrap_or_else(|| State::new(0))
+        self.journal.state().copied().unwrap_or_else(|| State::new(0))
     }
 
     fn known_state(&self) -> Result<State, InstallError> {
-        self.journal.state().cloned().ok_or_else(|| Refusal::JournalLost.into())
+        self.journal.state().copied().ok_or_else(|| Refusal::JournalLost.into())
     }
 
     fn commit(&mut self, state: &State) -> Result<(), InstallError> {
         let expected = self.journal.sequence();
-        self.journal
-            .commit(self.storage, &self.host.policy, expected, state)
-            .map_err(InstallError::Commit)
+        self.journal.commit(self.storage, &self.host.policy, expected, state).map_err(InstallError::Commit)
     }
 
     /// The floor that a confirmed image must meet: the journal's and the counter's; the anchor's own is the verifier's business.
@@ -233,9 +209,5 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
 /// The slot to write when none runs: one that is not confirmed, else the one that is not preferred.
 fn spare_slot(state: &State) -> Slot {
     let other = state.preferred.other();
-    if state.phase(other) == Phase::Confirmed && state.phase(state.preferred) != Phase::Confirmed {
-        state.preferred
-    } else {
-        other
-    }
+    if state.phase(other) == Phase::Confirmed && state.phase(state.preferred) != Phase::Confirmed { state.preferred } else { other }
 }

@@ -166,9 +166,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
         state.preferred = slot;
         state.in_flight = None;
         for id in header.manifest().revoke.iter().filter(|id| self.host.anchor.key(id).is_some()) {
-            if !state.revoked.contains(id) {
-                state.revoked.push(*id).map_err(|_| Rejection::TooManyRevocations)?;
-            }
+            state.revoked.insert(*id).map_err(|_| Rejection::TooManyRevocations)?;
         }
         state.floor = raised_floor(floor, &header, other.as_ref(), &state, self.host.policy.floor_raise, slot);
         self.cut_off(slot.other(), &mut state);

@@ -11,10 +11,7 @@ use crate::load::{hash_range, verify_stored};
 use crate::reason::Reason;
 use crate::rejection::Rejection;
 use crate::slot::Slot;
-use crate::storage::{MonotonicCounter, Region, Storage, StorageError};
-
-/// Largest write size in bytes.
-const MAX_WRITE_SIZE: usize = 512;
+use crate::storage::{MAX_WRITE_SIZE, MonotonicCounter, Region, Storage, StorageError};
 
 /// An install under way. Dropping it leaves the slot `Empty`; the next install of the same bundle resumes.
 #[derive(Debug)]
@@ -53,17 +50,8 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
         check_revocations(&verified, &state)?;
         let table = ChunkTable::verify(&verified, table, self.crypto)?;
         self.empty(slot, state)?;
-        let mut install = Install {
-            session: self,
-            slot,
-            bytes: *header,
-            header: verified,
-            table,
-            kept: 0,
-            erased: 0,
-            next: 0,
-            header_written: false,
-        };
+        let mut install =
+            Install { session: self, slot, bytes: *header, header: verified, table, kept: 0, erased: 0, next: 0, header_written: false };
         install.find_progress()?;
         Ok(install)
     }
@@ -73,10 +61,7 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
         if header.manifest().min_loader > self.loader_version {
             return Err(Rejection::LoaderTooOld.into());
         }
-        let known = HeaderBytes::parse(bytes)?
-            .signatures()
-            .filter(|entry| self.reads.keys.contains(&entry.key))
-            .count();
+        let known = HeaderBytes::parse(bytes)?.signatures().filter(|entry| self.reads.keys.contains(&entry.key)).count();
         if known < usize::from(self.host.anchor.threshold()) {
             return Err(Refusal::LoaderLacksKeys.into());
         }
@@ -103,11 +88,7 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
 /// The journal must be able to hold what the image revokes.
 pub(super) fn check_revocations(header: &Header, state: &State) -> Result<(), InstallError> {
     let new = header.manifest().revoke.iter().filter(|id| !state.revoked.contains(id)).count();
-    if state.revoked.len().saturating_add(new) > MAX_REVOKED {
-        Err(Rejection::TooManyRevocations.into())
-    } else {
-        Ok(())
-    }
+    if state.revoked.iter().len().saturating_add(new) > MAX_REVOKED { Err(Rejection::TooManyRevocations.into()) } else { Ok(()) }
 }
 
 impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
@@ -239,10 +220,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
         let end = at.checked_add(bytes.len() as u64).ok_or(StorageError)?;
         let erase_end = end.checked_next_multiple_of(S::Flash::ERASE_SIZE as u64).ok_or(StorageError)?;
         if erase_end > self.erased {
-            self.session
-                .storage
-                .region(Region::Slot(self.slot))
-                .erase(narrow(self.erased)?, narrow(erase_end)?)?;
+            self.session.storage.region(Region::Slot(self.slot)).erase(narrow(self.erased)?, narrow(erase_end)?)?;
             self.erased = erase_end;
         }
         write_padded(self.session.storage, self.slot, narrow(at)?, bytes)

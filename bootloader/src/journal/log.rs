@@ -6,10 +6,7 @@ use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
 use super::record::{RECORD_SIZE, Record, foreign_sequence, stride};
 use super::state::{Policy, SEQUENCE_LIMIT, State};
-use crate::storage::{Region, Storage, StorageError, Window};
-
-/// Largest write size that a journal can lie on, in bytes.
-const MAX_WRITE_SIZE: usize = 512;
+use crate::storage::{MAX_WRITE_SIZE, Region, Storage, StorageError, Window};
 
 /// Where a journal that lost all records begins to count when a log could not even be read: above any sequence that log may hold.
 const UNREADABLE_START: u64 = 1 << 32;
@@ -81,11 +78,7 @@ impl From<StorageError> for CommitError {
 impl Journal {
     /// Scans both logs.
     pub fn open<S: Storage>(storage: &mut S, policy: &Policy) -> Self {
-        let mut journal = Self {
-            newest: None,
-            logs: [Log::default(); 2],
-            highest_foreign: 0,
-        };
+        let mut journal = Self { newest: None, logs: [Log::default(); 2], highest_foreign: 0 };
         let [first, second] = LOGS.map(|region| scan(storage, region, policy, &mut journal));
         journal.logs = [first, second];
         journal
@@ -144,7 +137,7 @@ impl Journal {
     pub fn repair<S: Storage>(&mut self, storage: &mut S, policy: &Policy) -> Result<(), CommitError> {
         match &self.newest {
             Some(record) if !self.is_clean() => {
-                let state = record.state.clone();
+                let state = record.state;
                 let sequence = record.sequence;
                 self.commit(storage, policy, sequence, &state)
             }
@@ -165,19 +158,12 @@ impl Journal {
         if sequence >= SEQUENCE_LIMIT {
             return Err(CommitError::Exhausted);
         }
-        let record = Record {
-            sequence,
-            state: state.clone(),
-        };
+        let record = Record { sequence, state: *state };
         let bytes = record.encode().filter(|_| state.is_possible(policy)).ok_or(CommitError::Impossible)?;
         let written = self.write_both(storage, &bytes);
         *self = Self::open(storage, policy);
         written?;
-        if self.newest.as_ref() == Some(&record) {
-            Ok(())
-        } else {
-            Err(CommitError::Storage)
-        }
+        if self.newest.as_ref() == Some(&record) { Ok(()) } else { Err(CommitError::Storage) }
     }
 
     fn holds_newest(&self, log: &Log) -> bool {
@@ -256,10 +242,7 @@ fn place_size<S: Storage>(storage: &S) -> u32 {
 fn scan<S: Storage>(storage: &mut S, region: Region, policy: &Policy, journal: &mut Journal) -> Log {
     let stride = place_size(storage);
     let mut window = storage.region(region);
-    let mut log = Log {
-        capacity: window.size().checked_div(stride).unwrap_or(0),
-        ..Log::default()
-    };
+    let mut log = Log { capacity: window.size().checked_div(stride).unwrap_or(0), ..Log::default() };
     for index in 0..log.capacity {
         let place = read_place(&mut window, index.saturating_mul(stride), policy);
         if place != Place::Blank {
@@ -269,10 +252,7 @@ fn scan<S: Storage>(storage: &mut S, region: Region, policy: &Policy, journal: &
             Place::Blank => {}
             Place::Valid(record, crc) => {
                 log.begun |= index == 0;
-                let tail = Tail {
-                    sequence: record.sequence,
-                    crc,
-                };
+                let tail = Tail { sequence: record.sequence, crc };
                 if log.newest.is_none_or(|newest| tail.sequence >= newest.sequence) {
                     log.newest = Some(tail);
                     log.torn_behind = 0;
@@ -310,11 +290,7 @@ fn read_place<F: NorFlash>(window: &mut Window<'_, F>, offset: u32, policy: &Pol
         return Place::Unreadable;
     }
     if bytes == [0xff; RECORD_SIZE] {
-        return if padding_is_blank(window, offset) {
-            Place::Blank
-        } else {
-            Place::Torn(0)
-        };
+        return if padding_is_blank(window, offset) { Place::Blank } else { Place::Torn(0) };
     }
     match Record::decode(&bytes, policy) {
         Some(record) => Place::Valid(record, bytes.last_chunk::<4>().copied().unwrap_or_default()),

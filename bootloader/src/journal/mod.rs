@@ -8,8 +8,10 @@
 
 mod log;
 mod record;
+mod revoked;
 mod state;
 
 pub use log::{CommitError, Journal};
 pub use record::{LAYOUT_VERSION, RECORD_SIZE, Record, stride};
-pub use state::{FloorRaise, MAX_REVOKED, Phase, Policy, Revert, SlotState, State};
+pub use revoked::{MAX_REVOKED, NoRoom, RevokedKeys};
+pub use state::{FloorRaise, Phase, Policy, Revert, SlotState, State};

@@ -3,8 +3,8 @@
 //! Magic, layout version, sequence and CRC stand at these places in every layout, so that a loader sees the sequence of a record it can not read.
 
 use super::state::{Policy, SEQUENCE_LIMIT, State};
+use crate::codec::Writer;
 use crate::image::CRC32;
-use crate::postcard_check;
 
 /// Bytes of a record.
 pub const RECORD_SIZE: usize = 128;
@@ -25,7 +25,7 @@ pub const fn stride(write_size: u32, tear_size: u32) -> u32 {
 }
 
 /// A valid record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
     /// Its place in the order of commits.
     pub sequence: u64,
@@ -41,7 +41,9 @@ impl Record {
         bytes.get_mut(..4)?.copy_from_slice(&MAGIC);
         bytes.get_mut(4..6)?.copy_from_slice(&LAYOUT_VERSION.to_le_bytes());
         bytes.get_mut(6..STATE_AT)?.copy_from_slice(&self.sequence.to_le_bytes());
-        postcard::to_slice(&self.state, bytes.get_mut(STATE_AT..CRC_AT)?).ok()?;
+        let mut writer = Writer::new(bytes.get_mut(STATE_AT..CRC_AT)?);
+        self.state.write(&mut writer);
+        writer.unused()?;
         let crc = CRC32.checksum(bytes.get(..CRC_AT)?);
         bytes.get_mut(CRC_AT..)?.copy_from_slice(&crc.to_le_bytes());
         Some(bytes)
@@ -58,7 +60,7 @@ impl Record {
             return None;
         }
         let sequence = u64::from_le_bytes(*content.get(6..)?.first_chunk::<8>()?);
-        let (state, padding) = postcard_check::take_canonical::<State>(content.get(STATE_AT..)?).ok()?;
+        let (state, padding) = State::decode(content.get(STATE_AT..)?).ok()?;
         let possible = sequence < SEQUENCE_LIMIT && padding.iter().all(|byte| *byte == 0) && state.is_possible(policy);
         possible.then_some(Self { sequence, state })
     }

@@ -1,15 +1,12 @@
 //! The boot state that a record carries.
 
-use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
-use crate::anchor::KeyId;
+use super::revoked::RevokedKeys;
+use crate::codec::{DecodeError, Reader, Writer};
 use crate::image::HeaderDigest;
 use crate::reason::Reason;
 use crate::slot::{BySlot, Slot};
-
-/// Most key ids that a journal remembers as revoked.
-pub const MAX_REVOKED: usize = 6;
 
 /// Sequences of this size or more are impossible.
 pub(crate) const SEQUENCE_LIMIT: u64 = 1 << 48;
@@ -61,49 +58,25 @@ impl SlotState {
     /// A slot that no image is known of.
     #[must_use]
     pub const fn empty(reason: Reason) -> Self {
-        Self {
-            phase: Phase::Empty,
-            attempts_left: 0,
-            boots_left: 0,
-            digest: [0; 16],
-            reason,
-        }
+        Self { phase: Phase::Empty, attempts_left: 0, boots_left: 0, digest: [0; 16], reason }
     }
 
     /// An armed slot.
     #[must_use]
     pub const fn trial(digest: HeaderDigest, policy: &Policy) -> Self {
-        Self {
-            phase: Phase::Trial,
-            attempts_left: policy.attempts,
-            boots_left: policy.boots,
-            digest,
-            reason: Reason::None,
-        }
+        Self { phase: Phase::Trial, attempts_left: policy.attempts, boots_left: policy.boots, digest, reason: Reason::None }
     }
 
     /// An accepted slot.
     #[must_use]
     pub const fn confirmed(digest: HeaderDigest) -> Self {
-        Self {
-            phase: Phase::Confirmed,
-            attempts_left: 0,
-            boots_left: 0,
-            digest,
-            reason: Reason::None,
-        }
+        Self { phase: Phase::Confirmed, attempts_left: 0, boots_left: 0, digest, reason: Reason::None }
     }
 
     /// The same slot given up for `reason`.
     #[must_use]
     pub const fn rejected(self, reason: Reason) -> Self {
-        Self {
-            phase: Phase::Rejected,
-            attempts_left: 0,
-            boots_left: 0,
-            digest: self.digest,
-            reason,
-        }
+        Self { phase: Phase::Rejected, attempts_left: 0, boots_left: 0, digest: self.digest, reason }
     }
 
     /// Whether counters and digest fit the phase and the policy.
@@ -132,7 +105,7 @@ pub struct Revert {
 }
 
 /// The boot state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The slot to boot when it can be.
     pub preferred: Slot,
@@ -143,7 +116,7 @@ pub struct State {
     /// The lowest security counter that may run.
     pub floor: u32,
     /// Revoked keys of the trust anchor.
-    pub revoked: Vec<KeyId, MAX_REVOKED>,
+    pub revoked: RevokedKeys,
     /// The last slot that was given up.
     pub last_revert: Option<Revert>,
 }
@@ -152,18 +125,8 @@ impl State {
     /// The state of a host that no image is known of.
     #[must_use]
     pub const fn new(floor: u32) -> Self {
-        let slots = BySlot {
-            a: SlotState::empty(Reason::None),
-            b: SlotState::empty(Reason::None),
-        };
-        Self {
-            preferred: Slot::A,
-            slots,
-            in_flight: None,
-            floor,
-            revoked: Vec::new(),
-            last_revert: None,
-        }
+        let slots = BySlot { a: SlotState::empty(Reason::None), b: SlotState::empty(Reason::None) };
+        Self { preferred: Slot::A, slots, in_flight: None, floor, revoked: RevokedKeys::NONE, last_revert: None }
     }
 
     /// The phase of a slot.
@@ -199,17 +162,33 @@ impl State {
         let no_stranded_preference = !(preferred == Phase::Empty && other == Phase::Confirmed);
         let in_flight_is_a_trial = self.in_flight.is_none_or(|slot| self.phase(slot) == Phase::Trial);
         let revert_is_known = self.last_revert.is_none_or(|revert| revert.sequence < SEQUENCE_LIMIT);
-        let revoked_once = self
-            .revoked
-            .iter()
-            .enumerate()
-            .all(|(index, id)| !self.revoked.iter().take(index).any(|earlier| earlier == id));
-        self.slots.a.is_possible(policy)
-            && self.slots.b.is_possible(policy)
-            && no_stranded_preference
-            && in_flight_is_a_trial
-            && revert_is_known
-            && revoked_once
+        self.slots.a.is_possible(policy) && self.slots.b.is_possible(policy) && no_stranded_preference && in_flight_is_a_trial && revert_is_known
+    }
+
+    /// Writes the state's encoding.
+    pub(super) fn write(&self, writer: &mut Writer<'_>) {
+        writer.byte(self.preferred as u8);
+        for slot in Slot::BOTH {
+            self.slots.of(slot).write(writer);
+        }
+        writer.option(self.in_flight, |slot, writer| writer.byte(slot as u8));
+        writer.varint(u64::from(self.floor));
+        self.revoked.write(writer);
+        writer.option(self.last_revert, Revert::write);
+    }
+
+    /// The state at the front of `bytes`, and what follows it.
+    pub(super) fn decode(bytes: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let state = Self {
+            preferred: Slot::read(&mut reader),
+            slots: BySlot { a: SlotState::read(&mut reader), b: SlotState::read(&mut reader) },
+            in_flight: reader.option(Slot::read),
+            floor: reader.u32(),
+            revoked: RevokedKeys::read(&mut reader),
+            last_revert: reader.option(Revert::read),
+        };
+        Ok((state, reader.finish()?))
     }
 
     /// The same state with the slots' names swapped.
@@ -220,12 +199,49 @@ impl State {
             slots: self.slots.swapped(),
             in_flight: self.in_flight.map(Slot::other),
             floor: self.floor,
-            revoked: self.revoked.clone(),
-            last_revert: self.last_revert.map(|revert| Revert {
-                slot: revert.slot.other(),
-                ..revert
-            }),
+            revoked: self.revoked,
+            last_revert: self.last_revert.map(|revert| Revert { slot: revert.slot.other(), ..revert }),
         }
+    }
+}
+
+impl SlotState {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            phase: Phase::read(reader),
+            attempts_left: reader.byte(),
+            boots_left: reader.byte(),
+            digest: reader.bytes(),
+            reason: Reason::read(reader),
+        }
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) {
+        writer.bytes(&[self.phase as u8, self.attempts_left, self.boots_left]);
+        writer.bytes(&self.digest);
+        writer.byte(self.reason.code());
+    }
+}
+
+impl Phase {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        match reader.below(4) {
+            0 => Self::Empty,
+            1 => Self::Trial,
+            2 => Self::Confirmed,
+            _ => Self::Rejected,
+        }
+    }
+}
+
+impl Revert {
+    pub(crate) fn write(self, writer: &mut Writer<'_>) {
+        writer.bytes(&[self.slot as u8, self.reason.code()]);
+        writer.varint(self.sequence);
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        Self { slot: Slot::read(reader), reason: Reason::read(reader), sequence: reader.u64() }
     }
 }
 
@@ -253,11 +269,7 @@ pub struct Policy {
 
 impl Policy {
     /// Three attempts, ten jumps, floor raised on confirm.
-    pub const DEFAULT: Self = Self {
-        attempts: 3,
-        boots: 10,
-        floor_raise: FloorRaise::OnConfirm,
-    };
+    pub const DEFAULT: Self = Self { attempts: 3, boots: 10, floor_raise: FloorRaise::OnConfirm };
 }
 
 impl Default for Policy {

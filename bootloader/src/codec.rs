@@ -1,0 +1,201 @@
+//! The verifier's reader and writer of postcard's wire format, strict by construction.
+//!
+//! postcard accepts integers that are longer than they need to be. The reader accepts the canonical encoding only, so that a value has one encoding
+//! and no bytes of a signed body are left to choose. It needs no second pass and a fraction of the code of a derived decoder; tests hold it against
+//! postcard itself. Wire format: <https://postcard.jamesmunns.com/wire-format>.
+
+use heapless::Vec;
+
+/// What a reader found wrong first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DecodeError {
+    /// The bytes are no such value.
+    Malformed,
+    /// The same value has another, canonical encoding.
+    NotCanonical,
+}
+
+/// Reads values from the front of bytes. The first error is kept and everything read after it is zero.
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+    error: Option<DecodeError>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, error: None }
+    }
+
+    /// What follows the values read; an error when any of them was none.
+    pub(crate) const fn finish(self) -> Result<&'a [u8], DecodeError> {
+        match self.error {
+            None => Ok(self.rest),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Remembers that the bytes are no such value.
+    pub(crate) fn fail(&mut self) {
+        self.error.get_or_insert(DecodeError::Malformed);
+    }
+
+    #[inline(never)]
+    pub(crate) fn byte(&mut self) -> u8 {
+        match self.rest {
+            [first, rest @ ..] if self.error.is_none() => {
+                self.rest = rest;
+                *first
+            }
+            _ => {
+                self.fail();
+                0
+            }
+        }
+    }
+
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+
+    #[inline(never)]
+    fn fill(&mut self, target: &mut [u8]) {
+        for byte in target {
+            *byte = self.byte();
+        }
+    }
+
+    /// An unsigned integer below 2^`bits`.
+    #[inline(never)]
+    fn varint(&mut self, bits: u32) -> u64 {
+        let mut value = 0_u64;
+        let mut shift = 0_u32;
+        while shift < bits {
+            let byte = self.byte();
+            let payload = u64::from(byte & 0x7f);
+            let room = bits.saturating_sub(shift);
+            if room < 7 && payload >> room != 0 {
+                self.fail();
+            }
+            value |= payload.wrapping_shl(shift);
+            if byte & 0x80 == 0 {
+                if byte == 0 && shift > 0 {
+                    self.error.get_or_insert(DecodeError::NotCanonical);
+                }
+                return value;
+            }
+            shift = shift.saturating_add(7);
+        }
+        self.fail();
+        0
+    }
+
+    pub(crate) fn u64(&mut self) -> u64 {
+        self.varint(64)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the reader returns values below 2^32 only")]
+    pub(crate) fn u32(&mut self) -> u32 {
+        self.varint(32) as u32
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the reader returns values below 2^16 only")]
+    pub(crate) fn u16(&mut self) -> u16 {
+        self.varint(16) as u16
+    }
+
+    /// A length or an enum's variant, below `limit`.
+    #[inline(never)]
+    pub(crate) fn below(&mut self, limit: u8) -> u8 {
+        let value = self.varint(32);
+        match u8::try_from(value) {
+            Ok(small) if small < limit => small,
+            _ => {
+                self.fail();
+                0
+            }
+        }
+    }
+
+    /// A value that may be absent.
+    pub(crate) fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        (self.below(2) == 1).then(|| read(self))
+    }
+
+    /// Up to `N` values.
+    pub(crate) fn list<T, const N: usize>(&mut self, mut item: impl FnMut(&mut Self) -> T) -> Vec<T, N> {
+        let mut values = Vec::new();
+        let limit = u8::try_from(N).unwrap_or(u8::MAX);
+        for _ in 0..self.below(limit.saturating_add(1)) {
+            if values.push(item(self)).is_err() {
+                self.fail();
+            }
+        }
+        values
+    }
+}
+
+/// Writes values to the front of a buffer. A buffer that is too short is told at the end.
+pub(crate) struct Writer<'a> {
+    rest: &'a mut [u8],
+    overflow: bool,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) const fn new(buffer: &'a mut [u8]) -> Self {
+        Self { rest: buffer, overflow: false }
+    }
+
+    /// How many bytes of the buffer were not used; `None` when it was too short.
+    pub(crate) const fn unused(&self) -> Option<usize> {
+        if self.overflow { None } else { Some(self.rest.len()) }
+    }
+
+    #[inline(never)]
+    pub(crate) fn byte(&mut self, value: u8) {
+        match core::mem::take(&mut self.rest) {
+            [first, rest @ ..] => {
+                *first = value;
+                self.rest = rest;
+            }
+            [] => self.overflow = true,
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.byte(*byte);
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn varint(&mut self, mut value: u64) {
+        loop {
+            let low = value.to_le_bytes()[0] & 0x7f;
+            value >>= 7;
+            if value == 0 {
+                self.byte(low);
+                return;
+            }
+            self.byte(low | 0x80);
+        }
+    }
+
+    /// A list, with its length ahead.
+    pub(crate) fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&T, &mut Self)) {
+        self.varint(items.len() as u64);
+        for item in items {
+            write(item, self);
+        }
+    }
+
+    /// A value that may be absent.
+    pub(crate) fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(T, &mut Self)) {
+        self.byte(u8::from(value.is_some()));
+        if let Some(value) = value {
+            write(value, self);
+        }
+    }
+}
