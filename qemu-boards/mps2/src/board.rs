@@ -1,0 +1,166 @@
+//! A board: where its devices are and how its memory is laid out.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use twinslot_bootloader::slot::Slot;
+
+use crate::devices::{Timer, Uart, Watchdog};
+use crate::layout::{Extent, Layout, Memory};
+use crate::marker::Marker;
+use crate::memory::{self, Words};
+use crate::nor::Nor;
+use crate::registers::Registers;
+
+/// Addresses of the devices that the boards use.
+#[derive(Debug, Clone, Copy)]
+pub struct Devices {
+    /// UART0: the text console.
+    pub console: usize,
+    /// UART1: defmt frames.
+    pub log: usize,
+    /// TIMER0: timing marks.
+    pub timer: usize,
+    /// The watchdog.
+    pub watchdog: usize,
+}
+
+impl Devices {
+    /// MPS2 with application note AN386: a Cortex-M4. Source: Arm DAI 0386, memory map.
+    pub const AN386: Self = Self { console: 0x4000_4000, log: 0x4000_5000, timer: 0x4000_0000, watchdog: 0x4000_8000 };
+
+    /// MPS2 with application note AN505: a Cortex-M33, through the secure aliases. Source: Arm DAI 0505, memory map.
+    pub const AN505: Self = Self { console: 0x5020_0000, log: 0x5020_1000, timer: 0x5000_0000, watchdog: 0x5008_1000 };
+}
+
+/// A board.
+#[derive(Debug)]
+pub struct Board {
+    devices: Devices,
+    layout: Layout,
+}
+
+/// Set by the first claim of the flash.
+static CLAIMED: AtomicBool = AtomicBool::new(false);
+
+impl Board {
+    /// The board that this program runs on.
+    ///
+    /// # Safety
+    /// The machine has these devices, and memory where the layout says. This program was linked into what the layout gives it (the loader's own code and
+    /// RAM, or an image that stays clear of the loader's RAM, hand-off and marker), and has no second `Board`.
+    #[expect(unsafe_code, reason = "whoever describes a board vouches for its addresses")]
+    #[must_use]
+    pub const unsafe fn new(devices: Devices, layout: Layout) -> Self {
+        Self { devices, layout }
+    }
+
+    /// The memory map.
+    #[must_use]
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The text console.
+    #[must_use]
+    pub fn console(&self) -> Uart {
+        Uart::start(device(self.devices.console))
+    }
+
+    /// The UART for defmt frames.
+    #[must_use]
+    pub fn log(&self) -> Uart {
+        Uart::start(device(self.devices.log))
+    }
+
+    /// Starts the timer.
+    #[must_use]
+    pub fn timer(&self) -> Timer {
+        Timer::start(device(self.devices.timer))
+    }
+
+    /// The watchdog.
+    #[must_use]
+    pub fn watchdog(&self) -> Watchdog {
+        Watchdog::new(device(self.devices.watchdog))
+    }
+
+    /// The reset marker.
+    #[must_use]
+    pub fn marker(&self) -> Marker<'static> {
+        Marker::new(shared(self.layout.marker))
+    }
+
+    /// The memory of the hand-off record.
+    #[must_use]
+    pub fn handoff(&self) -> Words {
+        shared(self.layout.handoff)
+    }
+
+    /// The flash and the memory for images, for a loader: only the journal is unlocked, so what it hashes stays what it is. `None` after the first claim.
+    pub fn claim_for_loader(&self) -> Option<(Nor<'static>, ImageMemory)> {
+        let flash = self.claim(Extent::NONE)?;
+        Some((flash, ImageMemory::new(&self.layout)))
+    }
+
+    /// The flash, for an application: the journal and the slot that does not run are unlocked. `None` after the first claim.
+    pub fn claim_for_application(&self, running: Slot) -> Option<Nor<'static>> {
+        self.claim(self.layout.slot(running.other()))
+    }
+
+    fn claim(&self, slot: Extent) -> Option<Nor<'static>> {
+        let [log_0, log_1] = self.layout.logs;
+        let is_first = !CLAIMED.swap(true, Ordering::Relaxed);
+        is_first.then(|| Nor::new(shared(self.layout.flash), [log_0, log_1, slot]))
+    }
+}
+
+#[expect(unsafe_code, reason = "a device is reached by its address")]
+const fn device(address: usize) -> Registers {
+    // SAFETY: `Board::new` was promised that its devices are there; their registers touch no memory (none of them is a DMA controller).
+    unsafe { Registers::at(address) }
+}
+
+#[expect(unsafe_code, reason = "flash, hand-off and marker are reached by their addresses")]
+fn shared(memory: Memory) -> Words {
+    // SAFETY: `Board::new` was promised that this memory exists and is not the program's own. Over flash, hand-off and marker, only atomic views and
+    // views of bytes that no atomic view may write (`ImageMemory`) are ever made.
+    unsafe { memory::words(memory.address, memory.size) }
+}
+
+/// What a loader places images in, and where it sees those that run in place.
+#[derive(Debug)]
+pub struct ImageMemory {
+    /// Where `ram` begins.
+    pub ram_address: usize,
+    /// RAM for images.
+    pub ram: &'static mut [u8],
+    /// Slot A.
+    pub slot_a: &'static [u8],
+    /// Slot B.
+    pub slot_b: &'static [u8],
+    /// The golden image; empty without one.
+    pub golden: &'static [u8],
+}
+
+impl ImageMemory {
+    /// Called once, by the claim for a loader.
+    #[expect(unsafe_code, reason = "RAM for images is reached by its address")]
+    fn new(layout: &Layout) -> Self {
+        let Memory { address, size } = layout.image;
+        Self {
+            ram_address: address,
+            // SAFETY: a loader is linked into its own RAM, so nothing else uses the RAM for images, and a claim happens once.
+            ram: unsafe { memory::own_bytes(address, size) },
+            slot_a: constant(layout, layout.slot_a),
+            slot_b: constant(layout, layout.slot_b),
+            golden: constant(layout, layout.golden),
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "mapped flash is reached by its address")]
+fn constant(layout: &Layout, extent: Extent) -> &'static [u8] {
+    let address = layout.flash.address.saturating_add(extent.offset as usize);
+    // SAFETY: the only `Nor` of this program came from the same claim and has nothing unlocked but the journal, which the layout keeps clear of slots.
+    unsafe { memory::constant_bytes(address, extent.size as usize) }
+}

@@ -1,0 +1,12 @@
+//! The CMSDK peripherals of the MPS2 boards. Source: Arm DDI 0479 (Cortex-M System Design Kit), chapter 4.
+
+mod timer;
+mod uart;
+mod watchdog;
+
+pub use timer::Timer;
+pub use uart::Uart;
+pub use watchdog::Watchdog;
+
+/// Ticks a second of the peripheral clock.
+pub const CLOCK_HZ: u32 = 25_000_000;

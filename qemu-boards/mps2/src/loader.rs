@@ -1,0 +1,134 @@
+//! The loader's main, the same for every board.
+
+mod ports;
+
+use twinslot_bootloader::anchor::TrustAnchor;
+use twinslot_bootloader::boot::{Config, Outcome, Ports, WatchdogUse, boot};
+use twinslot_bootloader::crypto::PublicKey;
+use twinslot_bootloader::decide::Fallback;
+use twinslot_bootloader::handoff::{Booted, HANDOFF_SIZE, Handoff};
+use twinslot_bootloader::image::Identity;
+use twinslot_bootloader::journal::Policy;
+use twinslot_bootloader::load::Bootable;
+use twinslot_bootloader::reason::Reason;
+
+use crate::board::Board;
+use crate::devices::Uart;
+use crate::jump::jump;
+use crate::marker::Mark;
+use crate::sha256::CompactCrypto;
+use crate::{log, memory};
+
+/// What a board is built with.
+#[derive(Debug, Clone, Copy)]
+pub struct Build<'a> {
+    /// The board, as manifests name it.
+    pub identity: Identity<'a>,
+    /// The owner's keys.
+    pub keys: &'a [PublicKey],
+    /// How many of them must sign.
+    pub threshold: u8,
+    /// The compiled-in security floor.
+    pub floor: u32,
+    /// Whether anybody can sign, because the private keys are published.
+    pub keys_are_published: bool,
+    /// How trials are bounded.
+    pub policy: Policy,
+    /// When the watchdog is armed.
+    pub watchdog: WatchdogUse,
+}
+
+/// Runs the loader: decide, verify, hand off, jump. Comes back only into [`stop`].
+pub fn run(board: &Board, build: &Build<'_>) -> ! {
+    let reset_cause = board.marker().reset_cause();
+    board.marker().leave(Mark::Running);
+    let console = board.console();
+    log::start(board.log());
+    if build.keys_are_published {
+        console.send(b"twinslot: TEST KEYS\n");
+    }
+    let mut crypto = CompactCrypto;
+    let Ok(anchor) = TrustAnchor::new(build.keys, build.threshold, build.floor, &mut crypto) else { halt(board, Reason::None) };
+    let config = Config {
+        identity: build.identity,
+        anchor: &anchor,
+        policy: build.policy,
+        layout: board.layout().digest,
+        watchdog: build.watchdog,
+        golden: golden(board),
+        recovery: Fallback::Absent,
+        counter_floor: 0,
+        reset_cause,
+    };
+    let mut handoff = Handoff::new(&anchor, config.layout, reset_cause);
+    let outcome = decide_and_verify(board, &config, &mut crypto, &mut handoff);
+    publish(board, &handoff);
+    match outcome {
+        Outcome::Boot(image) => start(board, &image, &handoff),
+        Outcome::Recover => halt(board, handoff.halt_reason),
+        Outcome::Halt(reason) => halt(board, reason),
+    }
+}
+
+/// Stops for good, with the watchdog off: nothing here can get better by another reset.
+pub fn stop(board: &Board) -> ! {
+    board.watchdog().stop();
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
+const fn golden(board: &Board) -> Fallback {
+    if board.layout().golden.size == 0 { Fallback::Absent } else { Fallback::Untried }
+}
+
+fn decide_and_verify(board: &Board, config: &Config<'_>, crypto: &mut CompactCrypto, handoff: &mut Handoff) -> Outcome {
+    let Some((flash, images)) = board.claim_for_loader() else {
+        return Outcome::Halt(Reason::None);
+    };
+    let mut ports = Ports {
+        storage: &mut ports::Flash::new(flash, board.layout()),
+        memory: &mut ports::Memory::new(images, board.layout()),
+        crypto,
+        machine: &mut ports::Machine::new(board),
+    };
+    boot(&mut ports, config, handoff)
+}
+
+/// Leaves the hand-off where whatever boots, or whoever looks, finds it.
+fn publish(board: &Board, handoff: &Handoff) {
+    let mut bytes = [0; HANDOFF_SIZE];
+    handoff.encode(&mut bytes);
+    memory::store(board.handoff(), &bytes);
+}
+
+fn start(board: &Board, image: &Bootable, handoff: &Handoff) -> ! {
+    let console = board.console();
+    console.send(b"twinslot: boot slot=");
+    console.send(name(handoff.booted).as_bytes());
+    console.send(b" why=");
+    console.send(handoff.why.name().as_bytes());
+    console.send(b"\n");
+    jump(image);
+    stop(board)
+}
+
+const fn name(booted: Booted) -> &'static str {
+    match booted {
+        Booted::Slot(slot) => slot.name(),
+        Booted::Golden => "golden",
+        Booted::Nothing => "nothing",
+    }
+}
+
+fn halt(board: &Board, reason: Reason) -> ! {
+    defmt::error!("halt: {}", reason);
+    tell_halt(board.console(), reason);
+    stop(board)
+}
+
+fn tell_halt(console: Uart, reason: Reason) {
+    console.send(b"twinslot: halt code=");
+    console.send_decimal(reason.code());
+    console.send(b"\n");
+}
