@@ -25,11 +25,7 @@ pub(crate) fn cargo(workspace: &Workspace) -> Command {
 pub(crate) fn build(mut command: Command, package: &str, suffix: &str) -> Result<PathBuf> {
     command.args(["--package", package, "--message-format=json-render-diagnostics"]);
     let words = process::words(&command);
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .output()
-        .with_context(|| format!("can not start {words}"))?;
+    let output = command.stdin(Stdio::null()).stderr(Stdio::piped()).output().with_context(|| format!("can not start {words}"))?;
     if !output.status.success() {
         bail!("{words} failed:\n{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -50,14 +46,7 @@ struct Message {
 fn artifact(messages: &str, package: &str, suffix: &str) -> Option<PathBuf> {
     let parsed = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
     let made = parsed.filter(|message| message.reason == "compiler-artifact" && belongs_to(&message.package_id, package));
-    made.filter_map(|message| {
-        if suffix.is_empty() {
-            message.executable
-        } else {
-            ending_in(message.filenames, suffix)
-        }
-    })
-    .last()
+    made.filter_map(|message| if suffix.is_empty() { message.executable } else { ending_in(message.filenames, suffix) }).next_back()
 }
 
 /// A package id is `path+file:///.../FOLDER#NAME@VERSION`, or `...FOLDER#VERSION` when the folder has the package's name.
@@ -86,10 +75,7 @@ mod tests {
 
     #[test]
     fn a_shared_library_is_found_by_its_ending() {
-        assert_eq!(
-            artifact(MESSAGES, "emulator-plugin", ".so"),
-            Some(PathBuf::from("/t/libemulator_plugin.so"))
-        );
+        assert_eq!(artifact(MESSAGES, "emulator-plugin", ".so"), Some(PathBuf::from("/t/libemulator_plugin.so")));
     }
 
     #[test]

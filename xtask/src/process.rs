@@ -11,10 +11,7 @@ const LINES_OF_OUTPUT: usize = 30;
 
 /// Runs `command` with its output on the terminal.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("can not start {}", words(command)))?;
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("can not start {}", words(command)))?;
     if !status.success() {
         bail!("{} ended with {}", words(command), ending(status));
     }
@@ -32,17 +29,12 @@ pub(crate) fn output_of(command: &mut Command) -> Result<Vec<u8>> {
 
 /// Runs `command` silently and returns its whole output whatever its exit status.
 pub(crate) fn finish(command: &mut Command) -> Result<Output> {
-    command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("can not start {}", words(command)))
+    command.stdin(Stdio::null()).output().with_context(|| format!("can not start {}", words(command)))
 }
 
 /// The command as one would type it.
 pub(crate) fn words(command: &Command) -> String {
-    let words = std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(OsStr::to_string_lossy);
+    let words = std::iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy);
     format!("`{}`", words.collect::<Vec<_>>().join(" "))
 }
 

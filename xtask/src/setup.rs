@@ -16,12 +16,7 @@ use crate::workspace::Workspace;
 const FIRMWARE_TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 4] = [
-    ("qemu-system-arm", "qemu-system-arm"),
-    ("clang", "clang"),
-    ("openssl", "openssl"),
-    ("git", "git"),
-];
+const PROGRAMS: [(&str, &str); 4] = [("qemu-system-arm", "qemu-system-arm"), ("clang", "clang"), ("openssl", "openssl"), ("git", "git")];
 
 /// The oldest emulator whose boards behave as the scenarios need.
 const OLDEST_EMULATOR: EmulatorVersion = EmulatorVersion { major: 7, minor: 2 };
@@ -59,15 +54,8 @@ pub(crate) fn setup(workspace: &Workspace) -> Result<String> {
 
 fn summary(toolchain: &Toolchain, version: EmulatorVersion, targets: &[&str], packages: &[&str]) -> String {
     let installed: Vec<&str> = targets.iter().chain(packages).copied().collect();
-    let installed = if installed.is_empty() {
-        "nothing was missing".to_owned()
-    } else {
-        format!("installed {}", installed.join(", "))
-    };
-    format!(
-        "setup: ok (rust {}, qemu {}.{}; {installed})",
-        toolchain.channel, version.major, version.minor
-    )
+    let installed = if installed.is_empty() { "nothing was missing".to_owned() } else { format!("installed {}", installed.join(", ")) };
+    format!("setup: ok (rust {}, qemu {}.{}; {installed})", toolchain.channel, version.major, version.minor)
 }
 
 /// The version of the installed emulator.
@@ -80,10 +68,7 @@ pub(crate) fn emulator_version() -> Result<EmulatorVersion> {
 fn parse_emulator_version(text: &str) -> Option<EmulatorVersion> {
     let (_, rest) = text.split_once("version ")?;
     let mut numbers = rest.split(|c: char| !c.is_ascii_digit());
-    Some(EmulatorVersion {
-        major: numbers.next()?.parse().ok()?,
-        minor: numbers.next()?.parse().ok()?,
-    })
+    Some(EmulatorVersion { major: numbers.next()?.parse().ok()?, minor: numbers.next()?.parse().ok()? })
 }
 
 #[derive(Deserialize)]
@@ -122,11 +107,7 @@ impl Toolchain {
 
 fn install_targets(toolchain: &Toolchain, targets: &[&str]) -> Result<()> {
     println!("setup: adding {} to rust {}", targets.join(", "), toolchain.channel);
-    process::run(
-        Command::new("rustup")
-            .args(["target", "add", "--toolchain", &toolchain.channel])
-            .args(targets),
-    )?;
+    process::run(Command::new("rustup").args(["target", "add", "--toolchain", &toolchain.channel]).args(targets))?;
     for component in &toolchain.components {
         process::run(Command::new("rustup").args(["component", "add", "--toolchain", &toolchain.channel, component]))?;
     }
@@ -134,11 +115,7 @@ fn install_targets(toolchain: &Toolchain, targets: &[&str]) -> Result<()> {
 }
 
 fn missing_packages() -> Vec<&'static str> {
-    PROGRAMS
-        .iter()
-        .filter(|(program, _)| !process::is_installed(program))
-        .map(|(_, package)| *package)
-        .collect()
+    PROGRAMS.iter().filter(|(program, _)| !process::is_installed(program)).map(|(_, package)| *package).collect()
 }
 
 fn install_packages(packages: &[&str]) -> Result<()> {
@@ -156,10 +133,7 @@ fn install_packages(packages: &[&str]) -> Result<()> {
 
 fn apt_install(packages: &[&str]) -> Result<()> {
     let mut command = Command::new("apt-get");
-    command
-        .args(["install", "--yes", "--quiet", "--no-install-recommends"])
-        .args(packages)
-        .env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
     process::output_of(&mut command).map(|_| ())
 }
 
@@ -177,10 +151,7 @@ mod tests {
     fn the_version_is_read_with_and_without_a_distribution_suffix() {
         let debian = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)\nCopyright (c) 2003-2022 Fabrice Bellard";
         assert_eq!(parse_emulator_version(debian), Some(EmulatorVersion { major: 7, minor: 2 }));
-        assert_eq!(
-            parse_emulator_version("QEMU emulator version 10.0.2"),
-            Some(EmulatorVersion { major: 10, minor: 0 })
-        );
+        assert_eq!(parse_emulator_version("QEMU emulator version 10.0.2"), Some(EmulatorVersion { major: 10, minor: 0 }));
         assert_eq!(parse_emulator_version("no such thing"), None);
     }
 

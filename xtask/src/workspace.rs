@@ -15,16 +15,9 @@ impl Workspace {
     /// Finds both from what cargo tells a running binary.
     pub(crate) fn discover() -> Result<Self> {
         let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let root = package
-            .parent()
-            .context("xtask's folder has no parent; run it as `cargo xtask` inside the checkout")?
-            .to_owned();
+        let root = package.parent().context("xtask's folder has no parent; run it as `cargo xtask` inside the checkout")?.to_owned();
         let program = std::env::current_exe().context("can not tell where xtask itself was built")?;
-        let target = program
-            .ancestors()
-            .nth(2)
-            .context("xtask was not built into a target folder; run it as `cargo xtask`")?
-            .to_owned();
+        let target = program.ancestors().nth(2).context("xtask was not built into a target folder; run it as `cargo xtask`")?.to_owned();
         Ok(Self { root, target })
     }
 

@@ -22,13 +22,7 @@ impl Counters {
         names.sort();
         names.dedup();
         let buckets = names.into_iter().map(|name| (name, AtomicU64::new(0))).collect();
-        Self {
-            plan,
-            instructions: AtomicU64::new(0),
-            stores: AtomicU64::new(0),
-            buckets,
-            jumped: AtomicBool::new(false),
-        }
+        Self { plan, instructions: AtomicU64::new(0), stores: AtomicU64::new(0), buckets, jumped: AtomicBool::new(false) }
     }
 
     /// Whether every single instruction is to be counted, not only whole blocks.

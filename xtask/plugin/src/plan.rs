@@ -1,4 +1,4 @@
-//! The plan file: one directive a line, words separated by blanks, numbers hexadecimal without prefix.
+//! The plan file: one directive a line, words separated by one blank, numbers hexadecimal without prefix.
 //!
 //! ```text
 //! report PATH              where the counts go, when the jump is reached or QEMU ends by itself
@@ -35,23 +35,21 @@ impl Plan {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut plan = Self::default();
         for line in text.lines() {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            plan.apply(&words).ok_or_else(|| format!("plan line is not understood: {line:?}"))?;
+            let (directive, rest) = line.split_once(' ').unwrap_or((line, ""));
+            let words: Vec<&str> = rest.split(' ').collect();
+            plan.apply(directive, rest, &words).ok_or_else(|| format!("plan line is not understood: {line:?}"))?;
         }
         Ok(plan)
     }
 
-    fn apply(&mut self, words: &[&str]) -> Option<()> {
-        match words {
-            ["report", path] => self.report = PathBuf::from(path),
-            ["jump", low, high] => self.jump = Some(range(low, high)?),
-            ["stores", low, high] => self.stores = Some(range(low, high)?),
-            ["bucket", name, low, high] => self.buckets.push(Bucket {
-                name: (*name).to_owned(),
-                range: range(low, high)?,
-            }),
-            ["cut-at-instruction", count] => self.cut_at_instruction = Some(number(count)?),
-            ["cut-at-store", count] => self.cut_at_store = Some(number(count)?),
+    fn apply(&mut self, directive: &str, rest: &str, words: &[&str]) -> Option<()> {
+        match (directive, words) {
+            ("report", _) => self.report = PathBuf::from(rest),
+            ("jump", [low, high]) => self.jump = Some(range(low, high)?),
+            ("stores", [low, high]) => self.stores = Some(range(low, high)?),
+            ("bucket", [name, low, high]) => self.buckets.push(Bucket { name: (*name).to_owned(), range: range(low, high)? }),
+            ("cut-at-instruction", [count]) => self.cut_at_instruction = Some(number(count)?),
+            ("cut-at-store", [count]) => self.cut_at_store = Some(number(count)?),
             _ => return None,
         }
         Some(())

@@ -81,9 +81,7 @@ fn argument(argv: *const *const c_char, index: usize) -> String {
 }
 
 fn read_plan(mut arguments: impl Iterator<Item = String>) -> Result<Plan, String> {
-    let path = arguments
-        .find_map(|argument| argument.strip_prefix("plan=").map(str::to_owned))
-        .ok_or("argument plan=FILE is missing")?;
+    let path = arguments.find_map(|argument| argument.strip_prefix("plan=").map(str::to_owned)).ok_or("argument plan=FILE is missing")?;
     let text = std::fs::read_to_string(&path).map_err(|error| format!("can not read {path}: {error}"))?;
     Plan::parse(&text)
 }

@@ -106,18 +106,9 @@ mod tests {
 
     #[test]
     fn watchdog_guest_reset_and_power_off_are_told_apart() {
-        assert_eq!(
-            read(r#"{"timestamp":{},"event":"WATCHDOG","data":{"action":"reset"}}"#),
-            Some(Reset::Watchdog)
-        );
-        assert_eq!(
-            read(r#"{"event":"RESET","data":{"guest":true,"reason":"guest-reset"}}"#),
-            Some(Reset::Guest)
-        );
-        assert_eq!(
-            read(r#"{"event":"SHUTDOWN","data":{"guest":true,"reason":"guest-shutdown"}}"#),
-            Some(Reset::PowerOff)
-        );
+        assert_eq!(read(r#"{"timestamp":{},"event":"WATCHDOG","data":{"action":"reset"}}"#), Some(Reset::Watchdog));
+        assert_eq!(read(r#"{"event":"RESET","data":{"guest":true,"reason":"guest-reset"}}"#), Some(Reset::Guest));
+        assert_eq!(read(r#"{"event":"SHUTDOWN","data":{"guest":true,"reason":"guest-shutdown"}}"#), Some(Reset::PowerOff));
     }
 
     #[test]

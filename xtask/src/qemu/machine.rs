@@ -1,8 +1,9 @@
 //! One running emulator: started paused, watched from the first instruction, killed when dropped.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -57,19 +58,12 @@ impl Machine {
         let log = launch.folder.join("log.defmt");
         let socket = launch.folder.join("control");
         let _ = std::fs::remove_file(&socket);
-        let mut child = command(launch, &log, &socket)?
-            .spawn()
-            .context("can not start qemu-system-arm; run `cargo xtask setup`")?;
+        let mut child = command(launch, &log, &socket)?.spawn().context("can not start qemu-system-arm; run `cargo xtask setup`")?;
         let (sender, observed) = channel();
         let console = child.stdout.take().context("qemu has no console")?;
         match Control::connect(&socket, PATIENCE, sender.clone()) {
             Ok(control) => {
-                let mut machine = Self {
-                    child,
-                    control,
-                    observed,
-                    log,
-                };
+                let mut machine = Self { child, control, observed, log };
                 watch_console(console, sender);
                 machine.control.command("cont", json!({}))?;
                 Ok(machine)
@@ -136,9 +130,7 @@ fn command(launch: &Launch, log: &Path, socket: &Path) -> Result<Command> {
     let errors = File::create(launch.folder.join("qemu.err")).with_context(|| format!("can not write into {}", launch.folder.display()))?;
     let mut command = Command::new("qemu-system-arm");
     command.arg("-M").arg(format!("{},memory-backend=psram", launch.board.name()));
-    command
-        .arg("-object")
-        .arg(with_path("memory-backend-file,id=psram,size=16M,share=on,mem-path=", launch.flash));
+    command.arg("-object").arg(with_path("memory-backend-file,id=psram,size=16M,share=on,mem-path=", launch.flash));
     command.arg("-kernel").arg(launch.loader);
     command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-S", "-icount", CLOCK]);
     command.args(["-serial", "stdio"]).arg("-serial").arg(with_path("file:", log));
@@ -149,17 +141,22 @@ fn command(launch: &Launch, log: &Path, socket: &Path) -> Result<Command> {
         command.arg("-plugin").arg(argument);
     }
     if let Some((file, address)) = launch.fill {
-        command
-            .arg("-device")
-            .arg(with_path_then("loader,file=", file, &format!(",addr={address:#x},force-raw=on")));
+        command.arg("-device").arg(with_path_then("loader,file=", file, &format!(",addr={address:#x},force-raw=on")));
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
     Ok(command)
 }
 
+/// QEMU ends a value at a comma; a doubled one stands for itself.
 fn with_path(before: &str, path: &Path) -> OsString {
+    let path = path.as_os_str().as_encoded_bytes().split(|byte| *byte == b',').map(OsStr::from_bytes);
     let mut argument = OsString::from(before);
-    argument.push(path);
+    for (index, piece) in path.enumerate() {
+        if index > 0 {
+            argument.push(",,");
+        }
+        argument.push(piece);
+    }
     argument
 }
 

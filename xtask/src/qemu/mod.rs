@@ -11,4 +11,4 @@ mod observe;
 
 pub(crate) use log::decode as decode_log;
 pub(crate) use machine::{Launch, Machine, PluginRun};
-pub(crate) use observe::{Ended, Limits, Reset, Transcript};
+pub(crate) use observe::{Ended, Limits, Reset, Rest, Transcript};

@@ -32,6 +32,16 @@ pub(crate) struct Limits {
     pub(crate) time: Duration,
     /// Boots of the loader.
     pub(crate) boots: usize,
+    pub(crate) rest: Rest,
+}
+
+/// When a board has nothing more to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// The application is idle, or the loader halted.
+    Application,
+    /// The loader has said what it does: boots or halts.
+    Loader,
 }
 
 /// Why a run is over.
@@ -64,14 +74,7 @@ pub(crate) struct Transcript {
 
 impl Transcript {
     pub(crate) fn new(log: PathBuf) -> Self {
-        Self {
-            lines: Vec::new(),
-            resets: Vec::new(),
-            ended: Ended::Gone,
-            wall: Duration::ZERO,
-            log,
-            watchdog_resets: false,
-        }
+        Self { lines: Vec::new(), resets: Vec::new(), ended: Ended::Gone, wall: Duration::ZERO, log, watchdog_resets: false }
     }
 
     /// Takes in what was observed; `Some` when the run is over.
@@ -94,7 +97,7 @@ impl Transcript {
     }
 
     fn take_line(&mut self, line: String, limits: Limits) -> Option<Ended> {
-        let rests = is_rest(&line);
+        let rests = limits.rest.is_reached_by(&line);
         self.lines.push(line);
         match rests {
             true => Some(Ended::AtRest),
@@ -111,19 +114,19 @@ impl Transcript {
     /// The transcript as text for a person, resets counted below it.
     pub(crate) fn describe(&self) -> String {
         let lines: Vec<String> = self.lines.iter().map(|line| format!("    {line}")).collect();
-        format!(
-            "console ({:?} after {:.1} s, resets {:?}):\n{}",
-            self.ended,
-            self.wall.as_secs_f64(),
-            self.resets,
-            lines.join("\n")
-        )
+        format!("console ({:?} after {:.1} s, resets {:?}):\n{}", self.ended, self.wall.as_secs_f64(), self.resets, lines.join("\n"))
     }
 }
 
-/// Whether nothing more will come after this line.
-fn is_rest(line: &str) -> bool {
-    line == "app: idle" || line.starts_with("twinslot: halt ") || line.starts_with("twinslot: recover ")
+impl Rest {
+    /// Whether nothing more will come after this line.
+    fn is_reached_by(self, line: &str) -> bool {
+        let halts = line.starts_with("twinslot: halt ") || line.starts_with("twinslot: recover ");
+        match self {
+            Self::Application => halts || line == "app: idle",
+            Self::Loader => halts || line.starts_with("twinslot: boot "),
+        }
+    }
 }
 
 /// Splits what arrives on a console into lines: carriage returns and ANSI colour codes are dropped, broken UTF-8 is replaced.
@@ -154,10 +157,7 @@ fn skip_escape(letters: &mut impl Iterator<Item = char>) {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        time: Duration::from_secs(1),
-        boots: 2,
-    };
+    const LIMITS: Limits = Limits { time: Duration::from_secs(1), boots: 2, rest: Rest::Application };
 
     fn feed(observed: &[Observed]) -> (Transcript, Option<Ended>) {
         let mut transcript = Transcript::new(PathBuf::new());
@@ -178,11 +178,7 @@ mod tests {
     #[test]
     fn a_run_ends_when_the_board_rests() {
         for rest in ["app: idle", "twinslot: halt code=1", "twinslot: recover code=42"] {
-            assert_eq!(
-                feed(&[line("twinslot: boot slot=a why=confirmed"), line(rest)]).1,
-                Some(Ended::AtRest),
-                "{rest}"
-            );
+            assert_eq!(feed(&[line("twinslot: boot slot=a why=confirmed"), line(rest)]).1, Some(Ended::AtRest), "{rest}");
         }
         assert_eq!(feed(&[line("app: idle not")]).1, None);
     }

@@ -27,26 +27,17 @@ pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>> {
 }
 
 fn compare(drawn: &BTreeSet<Arrow>, built: &BTreeSet<Arrow>) -> Vec<String> {
-    let undrawn = built
-        .difference(drawn)
-        .map(|(from, to)| format!("{from} depends on {to}, an arrow that {DOCUMENT} does not draw"));
-    let unbuilt = drawn
-        .difference(built)
-        .map(|(from, to)| format!("{DOCUMENT} draws {from} -> {to}, but {from} does not depend on {to}"));
+    let undrawn = built.difference(drawn).map(|(from, to)| format!("{from} depends on {to}, an arrow that {DOCUMENT} does not draw"));
+    let unbuilt = drawn.difference(built).map(|(from, to)| format!("{DOCUMENT} draws {from} -> {to}, but {from} does not depend on {to}"));
     undrawn.chain(unbuilt).collect()
 }
 
 /// The arrows of the document's fenced block.
 fn parse(document: &str) -> Result<BTreeSet<Arrow>, String> {
     let after = document.lines().skip_while(|line| line.trim() != "```arrows").skip(1);
-    let block: Vec<&str> = after
-        .take_while(|line| line.trim() != "```")
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let block: Vec<&str> = after.take_while(|line| line.trim() != "```").filter(|line| !line.trim().is_empty()).collect();
     if block.is_empty() {
-        return Err(format!(
-            "{DOCUMENT}: has no block fenced as ```arrows with a line `package -> package` for each dependency"
-        ));
+        return Err(format!("{DOCUMENT}: has no block fenced as ```arrows with a line `package -> package` for each dependency"));
     }
     block.into_iter().map(parse_arrow).collect()
 }
@@ -55,9 +46,7 @@ fn parse_arrow(line: &str) -> Result<Arrow, String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         [from, "->", to] => Ok(((*from).to_owned(), (*to).to_owned())),
-        _ => Err(format!(
-            "{DOCUMENT}: the line {line:?} in the block of arrows is not `package -> package`"
-        )),
+        _ => Err(format!("{DOCUMENT}: the line {line:?} in the block of arrows is not `package -> package`")),
     }
 }
 

@@ -27,9 +27,7 @@ fn missing_readmes(paths: &[String]) -> Vec<String> {
     let folders: BTreeSet<&str> = paths.iter().filter_map(|path| path.split_once('/')).map(|(folder, _)| folder).collect();
     let visible = folders.into_iter().filter(|folder| !folder.starts_with('.'));
     let without = visible.filter(|folder| !paths.contains(&format!("{folder}/README.md")));
-    without
-        .map(|folder| format!("{folder}/README.md: is missing; 5 to 15 lines: what may live here, what may not"))
-        .collect()
+    without.map(|folder| format!("{folder}/README.md: is missing; 5 to 15 lines: what may live here, what may not")).collect()
 }
 
 fn missing(workspace: &Workspace, path: &str, why: &str) -> Option<String> {
@@ -45,9 +43,7 @@ fn format_finding(workspace: &Workspace, document: &str) -> Option<String> {
     };
     match hash(workspace, &sources) {
         Ok(actual) if actual == written.trim_matches('`') => None,
-        Ok(actual) => Some(format!(
-            "{FORMAT}: the source has changed; read the document against it, then write `source-hash: {actual}`"
-        )),
+        Ok(actual) => Some(format!("{FORMAT}: the source has changed; read the document against it, then write `source-hash: {actual}`")),
         Err(finding) => Some(finding),
     }
 }
@@ -55,19 +51,12 @@ fn format_finding(workspace: &Workspace, document: &str) -> Option<String> {
 /// What stands behind `key` on the line that begins with it, as a list item or not.
 fn line_value(document: &str, key: &str) -> Option<String> {
     let plain = |line: &str| line.trim().trim_start_matches(['*', '-', '>', '`', ' ']).trim_end_matches('`').to_owned();
-    document
-        .lines()
-        .map(plain)
-        .find_map(|line| line.strip_prefix(key).map(|value| value.trim().to_owned()))
+    document.lines().map(plain).find_map(|line| line.strip_prefix(key).map(|value| value.trim().to_owned()))
 }
 
 fn hash(workspace: &Workspace, sources: &str) -> Result<String, String> {
     let mut hash = Sha256::new();
-    for path in sources
-        .split([' ', ','])
-        .map(|path| path.trim_matches('`'))
-        .filter(|path| !path.is_empty())
-    {
+    for path in sources.split([' ', ',']).map(|path| path.trim_matches('`')).filter(|path| !path.is_empty()) {
         let bytes =
             std::fs::read(workspace.path(path)).map_err(|error| format!("{FORMAT}: names the source file {path}, which can not be read: {error}"))?;
         hash.update(path.as_bytes());

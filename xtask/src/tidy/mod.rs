@@ -39,9 +39,7 @@ pub(crate) fn tidy(workspace: &Workspace) -> Result<String> {
 /// The files that git tracks or would track.
 fn tracked_files(workspace: &Workspace) -> Result<Vec<String>> {
     let mut command = Command::new("git");
-    command
-        .current_dir(workspace.root())
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    command.current_dir(workspace.root()).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
     let listed = String::from_utf8(process::output_of(&mut command)?).context("git lists a file name that is not UTF-8")?;
     let mut paths: Vec<String> = listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect();
     paths.retain(|path| workspace.path(path).is_file());
@@ -51,18 +49,11 @@ fn tracked_files(workspace: &Workspace) -> Result<Vec<String>> {
 }
 
 fn read_texts(workspace: &Workspace, paths: &[String]) -> Vec<TextFile> {
-    let read = |path: &String| {
-        std::fs::read_to_string(workspace.path(path))
-            .ok()
-            .map(|text| TextFile { path: path.clone(), text })
-    };
+    let read = |path: &String| std::fs::read_to_string(workspace.path(path)).ok().map(|text| TextFile { path: path.clone(), text });
     paths.iter().filter_map(read).collect()
 }
 
 /// The last part of a path, without its folders.
 fn file_name(path: &str) -> String {
-    PathBuf::from(path)
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+    PathBuf::from(path).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -3,9 +3,7 @@
 use super::TextFile;
 
 /// Words that say nothing, and their plurals.
-const FORBIDDEN: [&str; 11] = [
-    "blob", "blobs", "common", "handler", "handlers", "helper", "helpers", "manager", "managers", "util", "utils",
-];
+const FORBIDDEN: [&str; 11] = ["blob", "blobs", "common", "handler", "handlers", "helper", "helpers", "manager", "managers", "util", "utils"];
 
 /// Keywords that a name follows.
 const ITEM_KEYWORDS: [&str; 8] = ["fn", "struct", "enum", "trait", "mod", "type", "const", "static"];
@@ -14,10 +12,7 @@ const ITEM_KEYWORDS: [&str; 8] = ["fn", "struct", "enum", "trait", "mod", "type"
 const MODIFIERS: [&str; 5] = ["pub", "unsafe", "async", "extern", "default"];
 
 pub(super) fn check(files: &[TextFile]) -> Vec<String> {
-    files
-        .iter()
-        .flat_map(|file| path_findings(&file.path).into_iter().chain(item_findings(file)))
-        .collect()
+    files.iter().flat_map(|file| path_findings(&file.path).into_iter().chain(item_findings(file))).collect()
 }
 
 fn path_findings(path: &str) -> Option<String> {
@@ -29,14 +24,9 @@ fn item_findings(file: &TextFile) -> Vec<String> {
     if !file.path.ends_with(".rs") {
         return Vec::new();
     }
-    let named = file
-        .text
-        .lines()
-        .enumerate()
-        .filter_map(|(number, line)| Some((number, item_name(line)?)));
+    let named = file.text.lines().enumerate().filter_map(|(number, line)| Some((number, item_name(line)?)));
     let bad = named.filter_map(|(number, name)| Some((number, name, words(name).find_map(forbidden)?)));
-    bad.map(|(number, name, word)| format!("{}:{}: {name} has the word \"{word}\"; say what it is for", file.path, number + 1))
-        .collect()
+    bad.map(|(number, name, word)| format!("{}:{}: {name} has the word \"{word}\"; say what it is for", file.path, number + 1)).collect()
 }
 
 /// The name of the item that a line declares.
@@ -48,9 +38,7 @@ fn item_name(line: &str) -> Option<&str> {
         return None;
     }
     let name = words.find(|word| *word != "mut" && *word != "fn" && *word != "unsafe")?;
-    name.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .next()
-        .filter(|name| !name.is_empty())
+    name.split(|c: char| !c.is_alphanumeric() && c != '_').next().filter(|name| !name.is_empty())
 }
 
 fn forbidden(word: String) -> Option<String> {
@@ -68,12 +56,7 @@ fn words(name: &str) -> impl Iterator<Item = String> {
         separated.push(if letter.is_alphanumeric() { letter } else { ' ' });
         lower_before = letter.is_lowercase();
     }
-    separated
-        .to_lowercase()
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect::<Vec<_>>()
-        .into_iter()
+    separated.to_lowercase().split_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
 #[cfg(test)]
@@ -99,10 +82,7 @@ mod tests {
 
     #[test]
     fn a_forbidden_word_is_reported_and_a_longer_word_is_not() {
-        let file = TextFile {
-            path: "a/src/x.rs".into(),
-            text: "struct SlotManager;\nfn utility() {}\nfn commonly() {}\n".into(),
-        };
+        let file = TextFile { path: "a/src/x.rs".into(), text: "struct SlotManager;\nfn utility() {}\nfn commonly() {}\n".into() };
         assert_eq!(item_findings(&file).len(), 1);
         assert!(path_findings("a/src/utils.rs").is_some());
         assert!(path_findings("a/src/utility.rs").is_none());

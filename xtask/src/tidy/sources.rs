@@ -7,19 +7,11 @@ use crate::workspace::Workspace;
 const LINE_LIMIT: usize = 500;
 
 /// Beginnings of paths that exist on one machine only. Put together here so that this file does not find itself.
-const MACHINE_PATHS: [&str; 4] = [
-    concat!("/ho", "me/"),
-    concat!("/ro", "ot/"),
-    concat!("/Us", "ers/"),
-    concat!("C:\\", "Users"),
-];
+const MACHINE_PATHS: [&str; 4] = [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("C:\\", "Users")];
 
 pub(super) fn check(workspace: &Workspace, files: &[TextFile]) -> Vec<String> {
     let root = workspace.root().to_string_lossy().into_owned();
-    files
-        .iter()
-        .flat_map(|file| long_file(file).into_iter().chain(machine_path(file, &root)))
-        .collect()
+    files.iter().flat_map(|file| long_file(file).into_iter().chain(machine_path(file, &root))).collect()
 }
 
 fn long_file(file: &TextFile) -> Option<String> {
@@ -41,11 +33,7 @@ fn lines_without_tests(text: &str) -> usize {
 
 fn machine_path(file: &TextFile, root: &str) -> Option<String> {
     let paths = MACHINE_PATHS.into_iter().chain(Some(root).filter(|root| root.len() > 1));
-    let (number, line) = file
-        .text
-        .lines()
-        .enumerate()
-        .find(|(_, line)| paths.clone().any(|path| line.contains(path)))?;
+    let (number, line) = file.text.lines().enumerate().find(|(_, line)| paths.clone().any(|path| line.contains(path)))?;
     Some(format!("{}:{}: names a path of one machine: {}", file.path, number + 1, line.trim()))
 }
 

@@ -1,0 +1,164 @@
+//! Runs scenarios: prepares the flash, lets the board run, gathers the evidence, has it judged.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::fault::FlashFile;
+use super::judge::{Evidence, SlotEvidence, complaints};
+use super::report::{Outcome, Row};
+use super::table::CONFIRMED;
+use super::{Change, Fixture, Image, Power, Scenario, Slot, Step, cuts};
+use crate::qemu::{Ended, Launch, Limits, Machine, Rest, Transcript, decode_log};
+
+/// How long a step may take, in calibration boots. The longest ones take about ten: three watchdog deadlines and five boots.
+const BOOTS_OF_TIME: u32 = 300;
+
+/// Time for everything that a calibration boot does not show: this machine being busy with something else for a while.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What the calibration boot itself is bounded by, as if a boot took so long. It takes a tenth of a second.
+const UNHURRIED: Duration = Duration::from_secs(2);
+
+/// More boots than any step takes.
+const BOOTS: usize = 20;
+
+/// How fast this machine emulates the board, measured in this run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Calibration {
+    boot: Duration,
+}
+
+impl Calibration {
+    /// Boots a confirmed image and takes the time.
+    pub(crate) fn measure(fixture: &mut Fixture) -> Result<Self> {
+        let loader = fixture.loader(super::AnchorFile::Default)?;
+        let flash = fixture.folder().join("calibration.img");
+        fixture.flash(&CONFIRMED, &flash)?;
+        let unhurried = Self { boot: UNHURRIED };
+        let transcript = power_on(fixture, &loader, &flash, unhurried)?;
+        ensure!(transcript.ended == Ended::AtRest, "the calibration boot did not come to rest; {}", transcript.describe());
+        Ok(Self { boot: transcript.wall })
+    }
+
+    /// The bounds of a run.
+    pub(crate) fn limits(self) -> Limits {
+        Limits { time: GRACE + self.boot * BOOTS_OF_TIME, boots: BOOTS, rest: Rest::Application }
+    }
+}
+
+/// Runs a scenario. What goes wrong in preparing it fails it too.
+pub(crate) fn run(fixture: &mut Fixture, plugin: &Path, scenario: &Scenario, calibration: Calibration) -> Row {
+    let started = Instant::now();
+    let board = fixture.board();
+    let (outcome, detail) = match scenario.not_on {
+        Some((other, why)) if other == board => (Outcome::NotApplicable, why.to_owned()),
+        _ => match run_steps(fixture, plugin, scenario, calibration) {
+            Ok(None) => (Outcome::Pass, String::new()),
+            Ok(Some(complaint)) => (Outcome::Fail, complaint),
+            Err(error) => (Outcome::Fail, format!("{error:#}")),
+        },
+    };
+    Row { board: board.name(), scenario: scenario.name, outcome, detail, seconds: started.elapsed().as_secs_f64() }
+}
+
+fn run_steps(fixture: &mut Fixture, plugin: &Path, scenario: &Scenario, calibration: Calibration) -> Result<Option<String>> {
+    let flash = fixture.folder().join(format!("{}.img", scenario.name));
+    fixture.flash(&scenario.flash, &flash)?;
+    let mut staged = scenario.flash.staging;
+    for (index, step) in scenario.steps.iter().enumerate() {
+        for change in &step.changes {
+            apply(fixture, *change, &flash, &mut staged)?;
+        }
+        let loader = fixture.loader(step.loader)?;
+        let staged_image = staged.map(|image| Ok::<_, anyhow::Error>(std::fs::read(fixture.image(&image)?)?)).transpose()?;
+        let start = Start { fixture, loader: &loader, flash: &flash, staged: staged_image.as_deref(), step, calibration };
+        let complaint = match step.power {
+            Power::Steady => start.run_steady()?,
+            Power::CutAt { moments } => cuts::run(&start, plugin, moments)?,
+        };
+        if let Some(complaint) = complaint {
+            return Ok(Some(format!("step {} of {}: {complaint}", index + 1, scenario.steps.len())));
+        }
+    }
+    Ok(None)
+}
+
+fn apply(fixture: &mut Fixture, change: Change, flash: &Path, staged: &mut Option<Image>) -> Result<()> {
+    let content = match change {
+        Change::Stage(image) => std::fs::read(fixture.bundle(&image)?)?,
+        Change::Put(_, image) => std::fs::read(fixture.image(&image)?)?,
+        _ => Vec::new(),
+    };
+    let file = FlashFile::open(flash, fixture.layout())?;
+    match change {
+        Change::Stage(image) => {
+            *staged = Some(image);
+            file.stage(&content)
+        }
+        Change::ClearStaging => {
+            *staged = None;
+            file.stage(&[])
+        }
+        Change::Put(slot, _) => file.put(slot, &content),
+        Change::TearHeader(slot) => file.tear_header(slot),
+        Change::FlipPayloadBit(slot) => file.flip_payload_bit(slot),
+        Change::LoseJournal => file.lose_journal(),
+        Change::TearNewestRecord(log) => file.tear_newest_record(log),
+    }
+}
+
+/// A board at the start of a step.
+pub(super) struct Start<'a> {
+    pub(super) fixture: &'a Fixture,
+    pub(super) loader: &'a Path,
+    pub(super) flash: &'a Path,
+    pub(super) staged: Option<&'a [u8]>,
+    pub(super) step: &'a Step,
+    pub(super) calibration: Calibration,
+}
+
+impl Start<'_> {
+    fn run_steady(&self) -> Result<Option<String>> {
+        let before = self.slots(self.flash)?;
+        let transcript = power_on(self.fixture, self.loader, self.flash, self.calibration)?;
+        self.judge(self.flash, &before, &transcript)
+    }
+
+    /// The bytes of both slots.
+    pub(super) fn slots(&self, flash: &Path) -> Result<[Vec<u8>; 2]> {
+        let file = FlashFile::open(flash, self.fixture.layout())?;
+        Ok([file.slot_bytes(Slot::A)?, file.slot_bytes(Slot::B)?])
+    }
+
+    /// `None` when all is as expected, else every complaint and what was seen.
+    pub(super) fn judge(&self, flash: &Path, before: &[Vec<u8>; 2], transcript: &Transcript) -> Result<Option<String>> {
+        let after = self.slots(flash)?;
+        let journal = self.fixture.journal(flash)?;
+        let slot = |slot, index: usize| SlotEvidence { slot, before: &before[index], after: &after[index], staged: self.staged };
+        let evidence = Evidence { transcript, journal: &journal, slots: [slot(Slot::A, 0), slot(Slot::B, 1)] };
+        let complaints = complaints(&self.step.expect, &evidence);
+        if complaints.is_empty() {
+            return Ok(None);
+        }
+        let mut text = complaints.join("\n");
+        let _ = write!(text, "\n{}\njournal: {}\nlog:", transcript.describe(), journal.trim());
+        for message in decode_log(self.loader, &transcript.log)? {
+            let _ = write!(text, "\n    {message}");
+        }
+        Ok(Some(text))
+    }
+}
+
+/// Switches the board on and watches it until it rests.
+pub(crate) fn power_on(fixture: &Fixture, loader: &Path, flash: &Path, calibration: Calibration) -> Result<Transcript> {
+    let folder = tempfile::tempdir_in(fixture.folder()).context("can not make a folder for the run")?;
+    let launch = Launch { board: fixture.board(), loader, flash, folder: folder.path(), plugin: None, fill: None };
+    let mut transcript = Machine::start(&launch)?.watch(calibration.limits());
+    let log = flash.with_extension("defmt");
+    std::fs::rename(&transcript.log, &log).with_context(|| format!("can not keep the log {}", log.display()))?;
+    transcript.log = log;
+    Ok(transcript)
+}
