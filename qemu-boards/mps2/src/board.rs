@@ -42,6 +42,18 @@ pub struct Board {
 /// Set by the first claim of the flash.
 static CLAIMED: AtomicBool = AtomicBool::new(false);
 
+impl Devices {
+    /// The devices of the board of that name.
+    #[must_use]
+    pub const fn of(board: &str) -> Option<Self> {
+        match board.as_bytes() {
+            b"mps2-an386" => Some(Self::AN386),
+            b"mps2-an505" => Some(Self::AN505),
+            _ => None,
+        }
+    }
+}
+
 impl Board {
     /// The board that this program runs on.
     ///
@@ -98,19 +110,22 @@ impl Board {
 
     /// The flash and the memory for images, for a loader: only the journal is unlocked, so what it hashes stays what it is. `None` after the first claim.
     pub fn claim_for_loader(&self) -> Option<(Nor<'static>, ImageMemory)> {
-        let flash = self.claim(Extent::NONE)?;
+        let flash = self.claim([Extent::NONE; 2])?;
         Some((flash, ImageMemory::new(&self.layout)))
     }
 
-    /// The flash, for an application: the journal and the slot that does not run are unlocked. `None` after the first claim.
-    pub fn claim_for_application(&self, running: Slot) -> Option<Nor<'static>> {
-        self.claim(self.layout.slot(running.other()))
+    /// The flash and a view of the staging region, for an application: the journal and the slots that do not run are unlocked. `None` after the first
+    /// claim.
+    pub fn claim_for_application(&self, running: Option<Slot>) -> Option<(Nor<'static>, &'static [u8])> {
+        let unless_running = |slot| if running == Some(slot) { Extent::NONE } else { self.layout.slot(slot) };
+        let flash = self.claim([unless_running(Slot::A), unless_running(Slot::B)])?;
+        Some((flash, constant(&self.layout, self.layout.staging)))
     }
 
-    fn claim(&self, slot: Extent) -> Option<Nor<'static>> {
-        let [log_0, log_1] = self.layout.logs;
+    fn claim(&self, slots: [Extent; 2]) -> Option<Nor<'static>> {
+        let ([log_0, log_1], [slot_0, slot_1]) = (self.layout.logs, slots);
         let is_first = !CLAIMED.swap(true, Ordering::Relaxed);
-        is_first.then(|| Nor::new(shared(self.layout.flash), [log_0, log_1, slot]))
+        is_first.then(|| Nor::new(shared(self.layout.flash), [log_0, log_1, slot_0, slot_1]))
     }
 }
 
@@ -161,6 +176,7 @@ impl ImageMemory {
 #[expect(unsafe_code, reason = "mapped flash is reached by its address")]
 fn constant(layout: &Layout, extent: Extent) -> &'static [u8] {
     let address = layout.flash.address.saturating_add(extent.offset as usize);
-    // SAFETY: the only `Nor` of this program came from the same claim and has nothing unlocked but the journal, which the layout keeps clear of slots.
+    // SAFETY: the only `Nor` of this program came from the same claim and unlocks nothing of what is viewed
+    // here: not staging, and for a loader only the journal, which the layout keeps clear of the slots.
     unsafe { memory::constant_bytes(address, extent.size as usize) }
 }

@@ -7,11 +7,17 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use twinslot_config::Layout;
-use twinslot_config::build::Board;
-use twinslot_config::layout::Purpose;
+use twinslot_config::build::{Board, MemoryRegion, memory_x};
+use twinslot_config::layout::{Purpose, Span};
 
 /// Bytes of the loader's RAM for its statics. The stack has all that lies below.
 const LOADER_STATICS: u64 = 0x200;
+
+/// Where an image's part begins in its slot: what `hosttool pack --align` rounds up to unless told otherwise.
+const PART_OFFSET: u64 = 4096;
+
+/// Bytes at the start of the RAM for images that code which is copied may take. Data and stack have the rest.
+const COPIED_CODE: u64 = 0x8_0000;
 
 /// Linker arguments of a loader: memory map, start-up code, defmt's symbols, and the constants of `board.rs`.
 ///
@@ -24,6 +30,40 @@ pub fn loader(layout: impl AsRef<Path>, default_trust: impl AsRef<Path>) -> Resu
     let board = Board::read(layout, default_trust)?;
     print!("{}", board.write_to_out_dir()?);
     link(&loader_memory_x(&board.layout)?)
+}
+
+/// Where an application runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In slot A, where it is stored.
+    SlotA,
+    /// In slot B, where it is stored.
+    SlotB,
+    /// At the start of the RAM for images: the loader copies it there.
+    Ram,
+}
+
+impl Place {
+    /// The place of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "a" => Some(Self::SlotA),
+            "b" => Some(Self::SlotB),
+            "ram" => Some(Self::Ram),
+            _ => None,
+        }
+    }
+}
+
+/// Linker arguments of an application that runs at `place`, and the constants of `board.rs`.
+///
+/// # Errors
+/// The layout or the trust file can not be used, or a file can not be written.
+pub fn application(layout: impl AsRef<Path>, default_trust: impl AsRef<Path>, place: Place) -> Result<(), Box<dyn Error>> {
+    let board = Board::read(layout, default_trust)?;
+    print!("{}", board.write_to_out_dir()?);
+    link(&application_memory_x(&board.layout, place)?)
 }
 
 /// Writes the memory map and links with it. cortex-m-rt wants `device.x` too; the boards use no interrupts, so it is empty.
@@ -68,4 +108,23 @@ fn loader_memory_x(layout: &Layout) -> Result<String, Box<dyn Error>> {
          RAM : ORIGIN = {statics:#x}, LENGTH = {LOADER_STATICS:#x}\n}}\n_stack_start = ORIGIN(STACK) + LENGTH(STACK);\n_stack_end = ORIGIN(STACK);\n",
         layout.loader.span.size, ram.base,
     ))
+}
+
+/// An application's memory map. What distinguishes one application from another stands in a section of its own, for tools to fill in.
+fn application_memory_x(layout: &Layout, place: Place) -> Result<String, Box<dyn Error>> {
+    let flash = layout.flash.base.ok_or("layout: the flash has no address")?;
+    let image = layout.ram_for(Purpose::Image).next().ok_or("layout: there is no RAM for images")?;
+    let in_slot = |slot: Span| MemoryRegion {
+        origin: flash.saturating_add(slot.offset).saturating_add(PART_OFFSET),
+        length: slot.size.saturating_sub(PART_OFFSET),
+    };
+    let code = match place {
+        Place::SlotA => in_slot(layout.slot_a),
+        Place::SlotB => in_slot(layout.slot_b),
+        Place::Ram => MemoryRegion { origin: image.base, length: COPIED_CODE },
+    };
+    let length = image.size.checked_sub(COPIED_CODE).ok_or("layout: the RAM for images is too small")?;
+    let ram = MemoryRegion { origin: image.base.saturating_add(COPIED_CODE), length };
+    let variant = "SECTIONS\n{\n  .twinslot.variant : ALIGN(4) { KEEP(*(.twinslot.variant)) } > FLASH\n}\nINSERT AFTER .rodata;\n";
+    Ok(format!("{}{variant}", memory_x(code, ram)))
 }

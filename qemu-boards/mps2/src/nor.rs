@@ -21,17 +21,17 @@ pub const WRITE_SIZE: u32 = 4;
 /// Bytes of a sector: the smallest erase.
 pub const ERASE_SIZE: u32 = 4096;
 
-/// A flash, with up to three extents unlocked for writing.
+/// A flash, with up to four extents unlocked for writing.
 #[derive(Debug, Clone, Copy)]
 pub struct Nor<'a> {
     words: &'a [AtomicU32],
-    unlocked: [Extent; 3],
+    unlocked: [Extent; 4],
 }
 
 impl<'a> Nor<'a> {
     /// The flash that `words` are, write-protected except for `unlocked`.
     #[must_use]
-    pub const fn new(words: &'a [AtomicU32], unlocked: [Extent; 3]) -> Self {
+    pub const fn new(words: &'a [AtomicU32], unlocked: [Extent; 4]) -> Self {
         Self { words, unlocked }
     }
 

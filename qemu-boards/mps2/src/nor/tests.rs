@@ -14,7 +14,7 @@ const fn extent(offset: u32, size: u32) -> Extent {
 
 /// Sectors 1 and 3 are unlocked.
 fn nor(words: &[AtomicU32]) -> Nor<'_> {
-    Nor::new(words, [extent(ERASE_SIZE, ERASE_SIZE), extent(3 * ERASE_SIZE, ERASE_SIZE), extent(0, 0)])
+    Nor::new(words, [extent(ERASE_SIZE, ERASE_SIZE), extent(3 * ERASE_SIZE, ERASE_SIZE), extent(0, 0), extent(0, 0)])
 }
 
 fn contents(nor: &mut Nor<'_>) -> Vec<u8> {
@@ -100,7 +100,7 @@ fn what_is_not_unlocked_is_protected() {
 fn nothing_reaches_outside_the_flash() {
     let words = blank();
     let everything = extent(0, u32::MAX);
-    let mut nor = Nor::new(&words, [everything; 3]);
+    let mut nor = Nor::new(&words, [everything; 4]);
     assert_eq!(nor.read(SECTORS * ERASE_SIZE - 1, &mut [0; 2]), Err(NorError::OutOfBounds));
     assert_eq!(nor.read(u32::MAX, &mut [0; 2]), Err(NorError::OutOfBounds));
     assert_eq!(nor.write(SECTORS * ERASE_SIZE, &[0; 4]), Err(NorError::OutOfBounds));
