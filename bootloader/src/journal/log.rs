@@ -16,30 +16,27 @@ const UNREADABLE_START: u64 = 1 << 32;
 pub struct Journal {
     newest: Option<Record>,
     logs: [Log; 2],
-    highest_foreign: u64,
 }
 
-/// What was found in one log.
+/// What was found in one log. Records ascend within a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Log {
-    /// Sequence and checksum of its newest valid record.
-    newest: Option<Tail>,
-    /// Index behind the last record place that does not read blank.
-    end: u32,
     /// Record places in the log.
     capacity: u32,
+    /// Index behind the last place that does not read blank.
+    end: u32,
     /// Places behind the newest valid record that are not blank.
     torn_behind: u32,
+    /// Highest sequence of a whole record of another layout behind the newest valid one.
+    highest_foreign: u64,
+    /// Sequence and checksum of the newest valid record; zero without one.
+    tail: (u64, u32),
+    /// Whether that record is the newest of both logs.
+    current: bool,
     /// Whether the first place holds a valid record; otherwise the unit is erased before it is used.
     begun: bool,
-    /// Whether any place could not be read.
+    /// Whether a place behind the newest valid record could not be read.
     read_error: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Tail {
-    sequence: u64,
-    crc: [u8; 4],
 }
 
 /// Why a commit did not happen. The state before it stands.
@@ -78,10 +75,19 @@ impl From<StorageError> for CommitError {
 impl Journal {
     /// Scans both logs.
     pub fn open<S: Storage>(storage: &mut S, policy: &Policy) -> Self {
-        let mut journal = Self { newest: None, logs: [Log::default(); 2], highest_foreign: 0 };
-        let [first, second] = LOGS.map(|region| scan(storage, region, policy, &mut journal));
-        journal.logs = [first, second];
-        journal
+        let mut newest: Option<Record> = None;
+        let mut logs = LOGS.map(|region| {
+            let (log, record) = scan(storage, region, policy);
+            if log.tail.0 > newest.map_or(0, |newest| newest.sequence) {
+                newest = record;
+            }
+            log
+        });
+        let [first, second] = &mut logs;
+        let tail = if second.tail.0 > first.tail.0 { second.tail } else { first.tail };
+        first.current = first.tail == tail && newest.is_some();
+        second.current = second.tail == tail && newest.is_some();
+        Self { newest, logs }
     }
 
     /// The newest state, or `None` when the journal is lost.
@@ -108,26 +114,25 @@ impl Journal {
     /// lost as many torn ones as it has room for.
     #[must_use]
     pub fn next_sequence(&self) -> u64 {
-        let mut begun = 0_u64;
+        let mut base = self.sequence();
+        let mut begun = 1_u64;
         for log in &self.logs {
-            begun = begun.saturating_add(u64::from(log.torn_behind));
-            if !self.holds_newest(log) {
-                begun = begun.saturating_add(u64::from(log.capacity));
+            if self.newest.is_none() && log.read_error {
+                base = base.max(UNREADABLE_START);
             }
+            base = base.max(log.highest_foreign);
+            let lost = if log.current { 0 } else { log.capacity };
+            begun = begun.saturating_add(u64::from(log.torn_behind)).saturating_add(u64::from(lost));
         }
-        let unreadable = self.newest.is_none() && self.logs.iter().any(|log| log.read_error);
-        let base = if unreadable { UNREADABLE_START } else { self.sequence() };
-        base.max(self.highest_foreign).saturating_add(begun).saturating_add(1)
+        base.saturating_add(begun)
     }
 
     /// Whether both logs end in the same record with nothing torn behind it. A log that can only be reclaimed by erasing it after a read error is left
     /// alone while its mirror is good.
     #[must_use]
-    pub fn is_clean(&self) -> bool {
-        let good = |log: &Log| self.holds_newest(log) && log.torn_behind == 0;
-        let left_alone = |log: &Log| log.read_error && log.needs_erase();
+    pub const fn is_clean(&self) -> bool {
         let [first, second] = &self.logs;
-        self.newest.is_some() && ((good(first) && (good(second) || left_alone(second))) || (good(second) && left_alone(first)))
+        (first.is_good() && (second.is_good() || second.is_left_alone())) || (second.is_good() && first.is_left_alone())
     }
 
     /// Commits the newest record again to both logs when they do not agree. Nothing is decided before that.
@@ -137,8 +142,7 @@ impl Journal {
     pub fn repair<S: Storage>(&mut self, storage: &mut S, policy: &Policy) -> Result<(), CommitError> {
         match &self.newest {
             Some(record) if !self.is_clean() => {
-                let state = record.state;
-                let sequence = record.sequence;
+                let Record { sequence, state } = *record;
                 self.commit(storage, policy, sequence, &state)
             }
             _ => Ok(()),
@@ -166,22 +170,6 @@ impl Journal {
         if self.newest.as_ref() == Some(&record) { Ok(()) } else { Err(CommitError::Storage) }
     }
 
-    fn holds_newest(&self, log: &Log) -> bool {
-        match (&log.newest, &self.newest_tail()) {
-            (Some(tail), Some(newest)) => tail == newest,
-            _ => false,
-        }
-    }
-
-    /// The greater of the two tails; the first log's on a tie, as for the record itself.
-    fn newest_tail(&self) -> Option<Tail> {
-        let [first, second] = self.logs.each_ref().map(|log| log.newest);
-        match (first, second) {
-            (Some(a), Some(b)) => Some(if b.sequence > a.sequence { b } else { a }),
-            (a, b) => a.or(b),
-        }
-    }
-
     /// Writes the record to the logs in a safe order. A log is erased only while the other one holds the newest record, and a log with a read error
     /// is not erased while the other one takes the record.
     fn write_both<S: Storage>(&self, storage: &mut S, bytes: &[u8; RECORD_SIZE]) -> Result<(), StorageError> {
@@ -194,7 +182,7 @@ impl Journal {
                 if log.read_error && mirrored {
                     continue;
                 }
-                let may_erase = mirrored || self.newest.is_none() || self.holds_newest(mirror);
+                let may_erase = mirrored || mirror.current || !log.current;
                 if !may_erase {
                     return Err(StorageError);
                 }
@@ -209,16 +197,13 @@ impl Journal {
         Ok(())
     }
 
-    /// First the log that can be written without giving up the newest record.
+    /// First the log that can be written without giving up the newest record; one with a read error last, unless the other one has to wait for it.
     fn order(&self) -> [usize; 2] {
         let [first, second] = &self.logs;
-        let reluctant = |log: &Log| log.read_error && log.needs_erase();
-        let second_first = if reluctant(first) != reluctant(second) {
-            let (healthy, healthy_is_second) = if reluctant(first) { (second, true) } else { (first, false) };
-            let healthy_must_wait = healthy.needs_erase() && self.holds_newest(healthy);
-            healthy_is_second != healthy_must_wait
-        } else {
-            self.holds_newest(first) && !self.holds_newest(second)
+        let second_first = match (first.is_left_alone(), second.is_left_alone()) {
+            (true, false) => !second.waits_for(first),
+            (false, true) => first.waits_for(second),
+            _ => first.current && !second.current,
         };
         if second_first { [1, 0] } else { [0, 1] }
     }
@@ -227,6 +212,20 @@ impl Journal {
 impl Log {
     const fn needs_erase(&self) -> bool {
         !self.begun || self.end >= self.capacity
+    }
+
+    const fn is_good(&self) -> bool {
+        self.current && self.torn_behind == 0
+    }
+
+    /// Only an erase would make room, and a place could not be read.
+    const fn is_left_alone(&self) -> bool {
+        self.read_error && self.needs_erase()
+    }
+
+    /// Whether it may not be erased before `mirror` has taken a record.
+    const fn waits_for(&self, mirror: &Self) -> bool {
+        self.needs_erase() && self.current && !mirror.current
     }
 }
 
@@ -238,47 +237,38 @@ fn place_size<S: Storage>(storage: &S) -> u32 {
     stride(write_size, storage.tear_size())
 }
 
-/// Reads every record place of a log.
-fn scan<S: Storage>(storage: &mut S, region: Region, policy: &Policy, journal: &mut Journal) -> Log {
+/// Reads a log from its end back to its newest valid record.
+fn scan<S: Storage>(storage: &mut S, region: Region, policy: &Policy) -> (Log, Option<Record>) {
     let stride = place_size(storage);
     let mut window = storage.region(region);
     let mut log = Log { capacity: window.size().checked_div(stride).unwrap_or(0), ..Log::default() };
-    for index in 0..log.capacity {
+    let mut newest = None;
+    for index in (0..log.capacity).rev() {
         let place = read_place(&mut window, index.saturating_mul(stride), policy);
-        if place != Place::Blank {
+        if place != Place::Blank && log.end == 0 {
             log.end = index.saturating_add(1);
         }
         match place {
-            Place::Blank => {}
+            Place::Blank => continue,
             Place::Valid(record, crc) => {
-                log.begun |= index == 0;
-                let tail = Tail { sequence: record.sequence, crc };
-                if log.newest.is_none_or(|newest| tail.sequence >= newest.sequence) {
-                    log.newest = Some(tail);
-                    log.torn_behind = 0;
-                }
-                if journal.newest.as_ref().is_none_or(|newest| record.sequence > newest.sequence) {
-                    journal.newest = Some(record);
-                }
+                log.tail = (record.sequence, crc);
+                log.begun = index == 0 || matches!(read_place(&mut window, 0, policy), Place::Valid(..));
+                newest = Some(record);
+                break;
             }
-            Place::Torn(foreign) => {
-                log.torn_behind = log.torn_behind.saturating_add(1);
-                journal.highest_foreign = journal.highest_foreign.max(foreign);
-            }
-            Place::Unreadable => {
-                log.torn_behind = log.torn_behind.saturating_add(1);
-                log.read_error = true;
-            }
+            Place::Torn(foreign) => log.highest_foreign = log.highest_foreign.max(foreign),
+            Place::Unreadable => log.read_error = true,
         }
+        log.torn_behind = log.torn_behind.saturating_add(1);
     }
-    log
+    (log, newest)
 }
 
 /// What one record place holds.
 #[derive(PartialEq, Eq)]
 enum Place {
     Blank,
-    Valid(Record, [u8; 4]),
+    Valid(Record, u32),
     /// With the sequence, when it is a whole record of another layout; else 0.
     Torn(u64),
     Unreadable,
@@ -293,7 +283,7 @@ fn read_place<F: NorFlash>(window: &mut Window<'_, F>, offset: u32, policy: &Pol
         return if padding_is_blank(window, offset) { Place::Blank } else { Place::Torn(0) };
     }
     match Record::decode(&bytes, policy) {
-        Some(record) => Place::Valid(record, bytes.last_chunk::<4>().copied().unwrap_or_default()),
+        Some(record) => Place::Valid(record, bytes.last_chunk::<4>().map_or(0, |crc| u32::from_le_bytes(*crc))),
         None => Place::Torn(foreign_sequence(&bytes).unwrap_or(0)),
     }
 }
