@@ -1,0 +1,47 @@
+//! The command line: one module for each command.
+
+use clap::{Parser, Subcommand};
+
+use crate::{commands, report::Outcome};
+
+/// Packs, signs, verifies, inspects, assembles and flashes Twinslot images.
+///
+/// Exit codes: 0 done or accepted, 1 refused (with a stable code), 2 usage, input or output.
+#[derive(Debug, Parser)]
+#[command(name = "hosttool", version, max_term_width = 100)]
+pub struct Cli {
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make an Ed25519 key pair.
+    Keygen(commands::keygen::Arguments),
+    /// Write a trust file from public keys.
+    Trust(commands::trust::Arguments),
+    /// Pack parts into an unsigned slot image.
+    Pack(commands::pack::Arguments),
+    /// Add a signature to a slot image.
+    Sign(commands::sign::Arguments),
+}
+
+impl Command {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// The command refused what it read, or could not be carried out.
+    pub fn run(&self) -> Outcome {
+        match self {
+            Self::Keygen(arguments) => commands::keygen::run(arguments),
+            Self::Trust(arguments) => commands::trust::run(arguments),
+            Self::Pack(arguments) => commands::pack::run(arguments),
+            Self::Sign(arguments) => commands::sign::run(arguments),
+        }
+    }
+}

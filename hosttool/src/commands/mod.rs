@@ -1,0 +1,42 @@
+//! One module for each command: its arguments, what it does, and the report that it returns.
+
+pub mod keygen;
+pub mod pack;
+pub mod sign;
+pub mod trust;
+
+use anyhow::Context as _;
+use std::path::Path;
+
+use twinslot_config::{Layout, LayoutError, Trust, TrustError};
+
+use crate::{
+    refusal::Refusal,
+    report::{Failure, Outcome, Report},
+};
+
+/// Wraps a finished command's data.
+fn done(report: impl Report + 'static) -> Outcome {
+    Ok(Box::new(report))
+}
+
+/// Reads a layout: what can not be read is trouble, what breaks a rule is refused.
+pub(crate) fn read_layout(path: &Path) -> Result<Layout, Failure> {
+    Layout::read(path).map_err(|error| match error {
+        LayoutError::Read { .. } => Failure::Trouble(error.into()),
+        broken => Refusal::Layout(broken).into(),
+    })
+}
+
+/// Reads a trust file: what can not be read is trouble, what breaks a rule is refused.
+pub(crate) fn read_trust(path: &Path) -> Result<Trust, Failure> {
+    Trust::read(path).map_err(|error| match error {
+        TrustError::Read { .. } => Failure::Trouble(error.into()),
+        broken => Refusal::Trust(broken).into(),
+    })
+}
+
+/// Reads a whole small file.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    Ok(std::fs::read(path).with_context(|| format!("{}: can not be read", path.display()))?)
+}

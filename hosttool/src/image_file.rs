@@ -1,0 +1,126 @@
+//! A slot image in a file.
+
+use std::{
+    fs::{File, OpenOptions},
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use twinslot_bootloader::{
+    image::{HEADER_SIZE, HeaderBytes, manifest::Manifest},
+    rejection::Rejection,
+    storage::{ReadAt, StorageError},
+};
+
+use crate::{refusal::Refusal, report::Failure};
+
+/// The tag of a manifest's `extra` entry that marks a release. Loaders ignore it; `sign` and `assemble` refuse published test keys beside it.
+pub const RELEASE_TAG: u16 = 1;
+
+/// An open slot image and its header bytes. Nothing in it is trusted.
+#[derive(Debug)]
+pub struct ImageFile {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    header: [u8; HEADER_SIZE],
+}
+
+/// What the file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// To look at it.
+    Reading,
+    /// To add a signature.
+    Signing,
+}
+
+impl ImageFile {
+    /// Opens a slot image and reads its header.
+    ///
+    /// # Errors
+    /// The file can not be opened, or is shorter than a header.
+    pub fn open(path: &Path, purpose: Use) -> Result<Self, Failure> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(purpose == Use::Signing)
+            .open(path)
+            .with_context(|| format!("{}: can not be opened", path.display()))?;
+        let len = file.metadata().with_context(|| format!("{}: can not be read", path.display()))?.len();
+        let mut header = [0; HEADER_SIZE];
+        if len < HEADER_SIZE as u64 {
+            return Err(Refusal::UnknownFile {
+                path: path.to_owned(),
+                reason: format!("{len} bytes are too few for a header: not a slot image (hosttool pack makes one)"),
+            }
+            .into());
+        }
+        file.read_exact_at(&mut header, 0).with_context(|| format!("{}: can not be read", path.display()))?;
+        Ok(Self { file, path: path.to_owned(), len, header })
+    }
+
+    /// Where the image lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file itself.
+    #[must_use]
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The file's length.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the file has no bytes; it always has a header's.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The header's bytes.
+    #[must_use]
+    pub const fn header(&self) -> &[u8; HEADER_SIZE] {
+        &self.header
+    }
+
+    /// The header, its framing checked.
+    ///
+    /// # Errors
+    /// The first rule of the framing that does not hold.
+    pub fn framed(&self) -> Result<HeaderBytes<'_>, Rejection> {
+        HeaderBytes::parse(&self.header)
+    }
+
+    /// The manifest, unverified, of a file that has the length its manifest says.
+    ///
+    /// # Errors
+    /// The header is no header of this format version, or the file has another length.
+    pub fn manifest(&self) -> Result<Manifest, Refusal> {
+        let manifest = self.framed()?.unverified_manifest()?;
+        let expected = manifest.image_len().ok_or(Rejection::NoBootablePart)?;
+        if self.len == expected { Ok(manifest) } else { Err(Refusal::WrongLength { path: self.path.clone(), len: self.len, expected }) }
+    }
+}
+
+/// Whether a manifest carries the release mark.
+#[must_use]
+pub fn is_release(manifest: &Manifest) -> bool {
+    manifest.extra.iter().any(|extra| extra.tag == RELEASE_TAG)
+}
+
+impl ReadAt for ImageFile {
+    fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+        self.file.read_exact_at(bytes, offset).map_err(|_| StorageError)
+    }
+
+    fn size(&self) -> u64 {
+        self.len
+    }
+}

@@ -1,0 +1,15 @@
+//! The host tool: packs, signs, verifies, inspects, explains, assembles and flashes Twinslot images.
+//!
+//! Every codec is `twinslot_bootloader`'s: what this tool writes and accepts is what a loader reads. Commands return data ([`report`]); only the
+//! binary prints. Output files appear whole or not at all ([`output`]).
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod commands;
+pub mod hex;
+pub mod image_file;
+pub mod keys;
+pub mod output;
+pub mod pack;
+pub mod refusal;
+pub mod report;

@@ -1,0 +1,109 @@
+//! Files that appear whole or not at all: written beside their place, made durable, then renamed.
+
+use std::{
+    fs::{File, Permissions},
+    io::Write,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use tempfile::NamedTempFile;
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever the user's umask allows.
+    Everybody,
+    /// The owner only.
+    Owner,
+}
+
+/// A file that is not there yet.
+#[derive(Debug)]
+pub struct NewFile {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Starts a file that will be at `path`.
+    ///
+    /// # Errors
+    /// The folder can not be written.
+    pub fn create(path: &Path, access: Access) -> Result<Self> {
+        let mode = match access {
+            Access::Everybody => 0o666,
+            Access::Owner => 0o600,
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".hosttool-").permissions(Permissions::from_mode(mode));
+        let file = builder.tempfile_in(folder_of(path)).with_context(|| format!("{}: can not be created", path.display()))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// The open file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        self.file.as_file()
+    }
+
+    /// Makes the content durable and puts the file in its place, instead of what was there.
+    ///
+    /// # Errors
+    /// The medium is full or failed. What was at the path before is still there.
+    pub fn finish(self) -> Result<()> {
+        let Self { file, path } = self;
+        file.as_file().sync_all().with_context(|| unwritten(&path))?;
+        file.persist(&path).map_err(|error| error.error).with_context(|| unwritten(&path))?;
+        sync_folder(&path)
+    }
+
+    /// As [`NewFile::finish`], but never replaces anything.
+    ///
+    /// # Errors
+    /// Something is at the path already, or the medium is full or failed.
+    pub fn finish_new(self) -> Result<()> {
+        let Self { file, path } = self;
+        file.as_file().sync_all().with_context(|| unwritten(&path))?;
+        file.persist_noclobber(&path).map_err(|error| error.error).with_context(|| unwritten(&path))?;
+        sync_folder(&path)
+    }
+}
+
+/// Writes a small file whole or not at all.
+///
+/// # Errors
+/// The folder can not be written, or the medium is full or failed.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let new = NewFile::create(path, Access::Everybody)?;
+    new.file().write_all(bytes).with_context(|| unwritten(path))?;
+    new.finish()
+}
+
+/// Writes a small file whole or not at all, and never over another one.
+///
+/// # Errors
+/// Something is at the path already, the folder can not be written, or the medium is full or failed.
+pub fn write_new(path: &Path, bytes: &[u8], access: Access) -> Result<()> {
+    let new = NewFile::create(path, access)?;
+    new.file().write_all(bytes).with_context(|| unwritten(path))?;
+    new.finish_new()
+}
+
+fn unwritten(path: &Path) -> String {
+    format!("{}: can not be written", path.display())
+}
+
+/// The rename itself must survive a power cut.
+fn sync_folder(path: &Path) -> Result<()> {
+    let folder = folder_of(path);
+    File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| format!("{}: can not be made durable", folder.display()))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
