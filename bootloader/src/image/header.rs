@@ -76,7 +76,7 @@ impl<'a> HeaderBytes<'a> {
         }
         let header = Self { bytes, body_len };
         let body_end = PREFIX.saturating_add(body_len);
-        if bytes.get(body_end..SIGNED_SIZE).is_none_or(|padding| padding.iter().any(|byte| *byte != 0)) {
+        if !bytes.get(body_end..SIGNED_SIZE).is_some_and(is_blank) {
             return Err(Rejection::NonZeroPadding);
         }
         header.check_entries()?;
@@ -91,7 +91,7 @@ impl<'a> HeaderBytes<'a> {
 
     /// The signatures, from the front of the list to its end.
     pub fn signatures(&self) -> impl Iterator<Item = SignatureEntry> + use<'a> {
-        self.all_entries().take_while(|entry| !is_blank(entry))
+        self.entries().iter().take_while(|entry| !is_blank(*entry)).map(SignatureEntry::of)
     }
 
     /// The manifest, unverified: for tools that show what a header claims, never for a decision.
@@ -108,30 +108,35 @@ impl<'a> HeaderBytes<'a> {
         if rest.is_empty() { Ok(manifest) } else { Err(Rejection::BodyLeftOver) }
     }
 
-    fn all_entries(&self) -> impl Iterator<Item = SignatureEntry> + use<'a> {
-        let list = self.bytes.get(SIGNED_SIZE..CRC_AT).unwrap_or_default();
-        list.as_chunks::<ENTRY_SIZE>().0.iter().filter_map(|entry| {
-            let (key, signature) = entry.split_first_chunk::<8>()?;
-            Some(SignatureEntry { key: *key, signature: *signature.first_chunk::<64>()? })
-        })
+    fn entries(&self) -> &'a [[u8; ENTRY_SIZE]] {
+        self.bytes.get(SIGNED_SIZE..CRC_AT).unwrap_or_default().as_chunks().0
     }
 
+    /// Once a blank entry has ended the list nothing follows, and no key id stands twice.
     fn check_entries(&self) -> Result<(), Rejection> {
-        let count = self.signatures().count();
-        if self.all_entries().skip(count).any(|entry| !is_blank(&entry)) {
-            return Err(Rejection::EntryAfterEnd);
-        }
-        for (index, entry) in self.signatures().enumerate() {
-            if self.signatures().take(index).any(|earlier| earlier.key == entry.key) {
+        let mut rest = self.entries();
+        while let [entry, behind @ ..] = rest {
+            if is_blank(entry) {
+                return if is_blank(behind.as_flattened()) { Ok(()) } else { Err(Rejection::EntryAfterEnd) };
+            }
+            if behind.iter().any(|later| later.first_chunk::<8>() == entry.first_chunk::<8>() && !is_blank(later)) {
                 return Err(Rejection::RepeatedKeyId);
             }
+            rest = behind;
         }
         Ok(())
     }
 }
 
-fn is_blank(entry: &SignatureEntry) -> bool {
-    entry.key == [0; 8] && entry.signature == [0; 64]
+impl SignatureEntry {
+    fn of(bytes: &[u8; ENTRY_SIZE]) -> Self {
+        let (key, signature) = bytes.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+        Self { key: *key, signature: signature.first_chunk::<64>().copied().unwrap_or([0; 64]) }
+    }
+}
+
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
 /// Bounds on the fixed prefix; gives the body's length.

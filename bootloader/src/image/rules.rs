@@ -34,7 +34,7 @@ fn has_large_number(part: &Part) -> bool {
 
 /// Which kinds may stand together.
 fn check_kinds(manifest: &Manifest) -> Result<(), Rejection> {
-    let has = |kind| manifest.part(kind).is_some();
+    let mut earlier: &[Part] = &[];
     for (index, part) in manifest.parts.iter().enumerate() {
         if part.kind == Kind::Loader {
             return Err(R::LoaderPartReserved);
@@ -45,20 +45,27 @@ fn check_kinds(manifest: &Manifest) -> Result<(), Rejection> {
         if (part.kind == Kind::RootFs) != (part.check == Check::ByOs) {
             return Err(R::WrongCheck);
         }
-        if manifest.parts.iter().take(index).any(|earlier| earlier.kind == part.kind) {
+        if has(earlier, part.kind) {
             return Err(R::RepeatedPart);
         }
+        earlier = manifest.parts.get(..=index).unwrap_or_default();
     }
-    match (has(Kind::Firmware), has(Kind::Kernel)) {
+    let parts = &manifest.parts;
+    match (has(parts, Kind::Firmware), has(parts, Kind::Kernel)) {
         (false, false) => return Err(R::NoBootablePart),
         (true, true) => return Err(R::FirmwareAndKernel),
-        (true, false) if has(Kind::Initrd) || has(Kind::DeviceTree) || has(Kind::CommandLine) => return Err(R::PartNeedsKernel),
+        (true, false) if has(parts, Kind::Initrd) || has(parts, Kind::DeviceTree) || has(parts, Kind::CommandLine) => return Err(R::PartNeedsKernel),
         _ => {}
     }
-    if has(Kind::RootFs) && !has(Kind::CommandLine) {
+    if has(parts, Kind::RootFs) && !has(parts, Kind::CommandLine) {
         return Err(R::RootHashNotSigned);
     }
     Ok(())
+}
+
+#[inline(never)]
+fn has(parts: &[Part], kind: Kind) -> bool {
+    parts.iter().any(|part| part.kind == kind)
 }
 
 /// Where parts may lie; `align` is a power of two, as write sizes are.
