@@ -1,1 +1,12 @@
-//! Skeleton.
+//! Simulators and drivers that Twinslot's cross-crate tests stand on.
+//!
+//! Everything here is deterministic: the same seed, the same bytes, the same cut.
+
+pub mod board;
+pub mod crypto;
+pub mod flash;
+pub mod geometry;
+pub mod host;
+pub mod image;
+pub mod random;
+pub mod storage;
