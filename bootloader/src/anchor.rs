@@ -88,10 +88,44 @@ impl TrustAnchor {
         self.keys.iter().find(|key| key.id == *id)
     }
 
-    /// Whether enough keys are left when the ids that `is_revoked` tells are gone.
-    pub fn survives(&self, is_revoked: impl Fn(&KeyId) -> bool) -> bool {
-        let left = self.keys.iter().filter(|key| !is_revoked(&key.id)).count();
-        left >= usize::from(self.threshold)
+    /// The keys of the anchor that have one of these ids.
+    #[must_use]
+    pub fn set_of(&self, ids: &[KeyId]) -> KeySet {
+        let mut set = 0;
+        for (index, key) in (0_u32..).zip(&self.keys) {
+            if ids.contains(&key.id) {
+                set |= 1_u8.wrapping_shl(index);
+            }
+        }
+        KeySet(set)
+    }
+
+    /// Whether a set has as many of the anchor's keys as the threshold asks for.
+    #[must_use]
+    pub fn is_met_by(&self, set: KeySet) -> bool {
+        let present = (0_u32..).zip(&self.keys).filter(|(index, _)| set.0.wrapping_shr(*index) & 1 == 1).count();
+        present >= usize::from(self.threshold)
+    }
+}
+
+/// A set of an anchor's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeySet(u8);
+
+impl KeySet {
+    /// Every key.
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// The keys of either set.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The keys of this set that `other` lacks.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 

@@ -6,6 +6,9 @@
 
 use heapless::Vec;
 
+/// 64-bit numbers of this size or more are refused everywhere.
+pub const NUMBER_LIMIT: u64 = 1 << 48;
+
 /// What a reader found wrong first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DecodeError {
@@ -13,6 +16,8 @@ pub(crate) enum DecodeError {
     Malformed,
     /// The same value has another, canonical encoding.
     NotCanonical,
+    /// A number of 2^48 or more.
+    TooLarge,
 }
 
 /// Reads values from the front of bytes. The first error is kept and everything read after it is zero.
@@ -91,8 +96,14 @@ impl<'a> Reader<'a> {
         0
     }
 
-    pub(crate) fn u64(&mut self) -> u64 {
-        self.varint(64)
+    /// A 64-bit integer, which must be below 2^48.
+    #[inline(never)]
+    pub(crate) fn number(&mut self) -> u64 {
+        let value = self.varint(64);
+        if value >= NUMBER_LIMIT {
+            self.error.get_or_insert(DecodeError::TooLarge);
+        }
+        value
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the reader returns values below 2^32 only")]

@@ -75,7 +75,7 @@ fn a_good_layout_parses_and_knows_its_logs() {
 /// What is replaced in the good layout, with what, and the message that follows.
 const BROKEN: &[(&str, &str, &str)] = &[
     ("board = \"mps2-an386\"", "board = \"\"", "layout: board is 0 bytes"),
-    ("twinslot-demo", "a-product-name-of-thirty-three-by", "layout: product is 33 bytes"),
+    ("twinslot-demo", "a-product-name-of-thirty-three-by", "layout: product \"a-product-name-of-thirty-three-by\": a product's name is 1 to 32 visible ascii"),
     ("hw = 1", "hw = 32", "layout: hw is 32; hardware revisions are 0 to 31"),
     (
         "write_size = 4",

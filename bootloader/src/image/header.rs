@@ -3,8 +3,8 @@
 //! The order is fixed: bounds on the prefix, CRC, padding and signature list, signatures, and only then the body and policy.
 
 use super::manifest::{Manifest, SlotRule};
-use super::{CRC_AT, CRC32, ENTRY_SIZE, FORMAT_VERSION, HEADER_SIZE, MAGIC, MAX_BODY, MAX_SIGNATURES, PREFIX, SIGNED_SIZE, rules};
-use crate::anchor::{KeyId, TrustAnchor};
+use super::{CRC_AT, CRC32, ENTRY_SIZE, FORMAT_VERSION, HEADER_SIZE, MAGIC, MAX_BODY, PREFIX, SIGNED_SIZE, rules};
+use crate::anchor::{KeyId, KeySet, TrustAnchor};
 use crate::codec::DecodeError;
 use crate::crypto::{Crypto, Digest, Signature};
 use crate::rejection::Rejection;
@@ -104,6 +104,7 @@ impl<'a> HeaderBytes<'a> {
         let (manifest, rest) = Manifest::decode(body).map_err(|error| match error {
             DecodeError::Malformed => Rejection::BodyMalformed,
             DecodeError::NotCanonical => Rejection::BodyNotCanonical,
+            DecodeError::TooLarge => Rejection::NumberTooLarge,
         })?;
         if rest.is_empty() { Ok(manifest) } else { Err(Rejection::BodyLeftOver) }
     }
@@ -189,7 +190,7 @@ impl Header {
         let manifest = framed.unverified_manifest()?;
         rules::check_format(&manifest, expect.slot_size, expect.write_size)?;
         check_policy(&manifest, anchor, expect)?;
-        check_revocations(&manifest, anchor, expect.revoked, &signers)?;
+        check_revocations(&manifest, anchor, expect.revoked, signers)?;
         Ok(Self { manifest, digest: crypto.digest(framed.signed()) })
     }
 
@@ -218,14 +219,9 @@ pub fn short_digest(digest: &Digest) -> HeaderDigest {
     digest.first_chunk::<16>().copied().unwrap_or_default()
 }
 
-/// The ids of the anchor's unrevoked keys that signed. Unknown and revoked keys are skipped and do no harm.
-fn check_signatures(
-    framed: &HeaderBytes<'_>,
-    anchor: &TrustAnchor,
-    revoked: &[KeyId],
-    crypto: &mut impl Crypto,
-) -> Result<heapless::Vec<KeyId, MAX_SIGNATURES>, Rejection> {
-    let mut signers = heapless::Vec::new();
+/// The anchor's unrevoked keys that signed. Unknown and revoked keys are skipped and do no harm.
+fn check_signatures(framed: &HeaderBytes<'_>, anchor: &TrustAnchor, revoked: &[KeyId], crypto: &mut impl Crypto) -> Result<KeySet, Rejection> {
+    let mut signers = KeySet::default();
     for entry in framed.signatures() {
         let Some(key) = anchor.key(&entry.key) else { continue };
         if revoked.contains(&entry.key) {
@@ -234,12 +230,9 @@ fn check_signatures(
         if !crypto.verify_ed25519(&key.public, framed.signed(), &entry.signature) {
             return Err(Rejection::BadSignature);
         }
-        signers.push(entry.key).map_err(|_| Rejection::EntryAfterEnd)?;
+        signers = signers.and(anchor.set_of(&[entry.key]));
     }
-    if signers.len() < usize::from(anchor.threshold()) {
-        return Err(Rejection::TooFewSignatures);
-    }
-    Ok(signers)
+    if anchor.is_met_by(signers) { Ok(signers) } else { Err(Rejection::TooFewSignatures) }
 }
 
 /// Whether the image is for this host and slot and not below the floor.
@@ -265,12 +258,12 @@ fn check_policy(manifest: &Manifest, anchor: &TrustAnchor, expect: &Expectations
 }
 
 /// A header can not count the signatures of keys that it revokes itself, nor leave fewer keys than the threshold.
-fn check_revocations(manifest: &Manifest, anchor: &TrustAnchor, revoked: &[KeyId], signers: &[KeyId]) -> Result<(), Rejection> {
-    let counted = signers.iter().filter(|id| !manifest.revoke.contains(id)).count();
-    if counted < usize::from(anchor.threshold()) {
+fn check_revocations(manifest: &Manifest, anchor: &TrustAnchor, revoked: &[KeyId], signers: KeySet) -> Result<(), Rejection> {
+    let revokes = anchor.set_of(&manifest.revoke);
+    if !anchor.is_met_by(signers.without(revokes)) {
         return Err(Rejection::TooFewSignatures);
     }
-    if !anchor.survives(|id| revoked.contains(id) || manifest.revoke.contains(id)) {
+    if !anchor.is_met_by(KeySet::ALL.without(revokes).without(anchor.set_of(revoked))) {
         return Err(Rejection::TooFewKeysLeft);
     }
     Ok(())

@@ -14,8 +14,7 @@ use crate::slot::Slot;
 /// Most parts in one image.
 pub const MAX_PARTS: usize = 6;
 
-/// Numbers of this size or more are refused.
-pub const NUMBER_LIMIT: u64 = 1 << 48;
+pub use crate::codec::NUMBER_LIMIT;
 
 /// The body of a header: a postcard encoding of these fields in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,7 +196,7 @@ impl Manifest {
             security_counter: reader.u32(),
             slot: SlotRule::read(&mut reader),
             revoke: reader.list(Reader::bytes),
-            created: reader.u64(),
+            created: reader.number(),
             build: reader.bytes(),
             chunks: reader.bytes(),
             min_loader: reader.u16(),
@@ -241,11 +240,11 @@ impl Part {
     fn read(reader: &mut Reader<'_>) -> Self {
         Self {
             kind: Kind::read(reader),
-            offset: reader.u64(),
-            len: reader.u64(),
-            mem: reader.u64(),
+            offset: reader.number(),
+            len: reader.number(),
+            mem: reader.number(),
             place: Place::read(reader),
-            entry: reader.u64(),
+            entry: reader.number(),
             encoding: Encoding::read(reader),
             sha256: reader.bytes(),
             check: if reader.below(2) == 0 { Check::AtBoot } else { Check::ByOs },
@@ -272,7 +271,7 @@ impl Place {
     fn read(reader: &mut Reader<'_>) -> Self {
         match reader.below(3) {
             0 => Self::InPlace,
-            1 => Self::At(reader.u64()),
+            1 => Self::At(reader.number()),
             _ => Self::Auto,
         }
     }

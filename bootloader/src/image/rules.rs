@@ -1,7 +1,7 @@
 //! What must hold of a manifest on every host, in the order in which it is checked.
 
 use super::HEADER_SIZE_U64;
-use super::manifest::{Check, Encoding, Kind, Manifest, NUMBER_LIMIT, Part, Place};
+use super::manifest::{Check, Encoding, Kind, Manifest, Part, Place};
 use crate::LOADER_VERSION;
 use crate::rejection::Rejection;
 use crate::rejection::Rejection as R;
@@ -20,16 +20,8 @@ pub fn check_format(manifest: &Manifest, slot_size: u64, write_size: u64) -> Res
     if manifest.min_loader > LOADER_VERSION {
         return Err(R::LoaderTooOld);
     }
-    if manifest.created >= NUMBER_LIMIT || manifest.parts.iter().any(has_large_number) {
-        return Err(R::NumberTooLarge);
-    }
     check_kinds(manifest)?;
     check_layout(manifest, slot_size, write_size.max(MIN_PART_ALIGN))
-}
-
-fn has_large_number(part: &Part) -> bool {
-    let at = if let Place::At(address) = part.place { address } else { 0 };
-    [part.offset, part.len, part.mem, part.entry, at].iter().any(|number| *number >= NUMBER_LIMIT)
 }
 
 /// Which kinds may stand together.

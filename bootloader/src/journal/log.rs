@@ -5,7 +5,8 @@ use core::fmt;
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
 use super::record::{RECORD_SIZE, Record, foreign_sequence, stride};
-use super::state::{Policy, SEQUENCE_LIMIT, State};
+use super::state::{Policy, State};
+use crate::codec::NUMBER_LIMIT;
 use crate::storage::{MAX_WRITE_SIZE, Region, Storage, StorageError, Window};
 
 /// Where a journal that lost all records begins to count when a log could not even be read: above any sequence that log may hold.
@@ -159,7 +160,7 @@ impl Journal {
             return Err(CommitError::Stale);
         }
         let sequence = self.next_sequence();
-        if sequence >= SEQUENCE_LIMIT {
+        if sequence >= NUMBER_LIMIT {
             return Err(CommitError::Exhausted);
         }
         let record = Record { sequence, state: *state };

@@ -2,7 +2,8 @@
 //!
 //! Magic, layout version, sequence and CRC stand at these places in every layout, so that a loader sees the sequence of a record it can not read.
 
-use super::state::{Policy, SEQUENCE_LIMIT, State};
+use super::state::{Policy, State};
+use crate::codec::NUMBER_LIMIT;
 use crate::codec::Writer;
 use crate::image::CRC32;
 
@@ -61,7 +62,7 @@ impl Record {
         }
         let sequence = u64::from_le_bytes(*content.get(6..)?.first_chunk::<8>()?);
         let (state, padding) = State::decode(content.get(STATE_AT..)?).ok()?;
-        let possible = sequence < SEQUENCE_LIMIT && padding.iter().all(|byte| *byte == 0) && state.is_possible(policy);
+        let possible = sequence < NUMBER_LIMIT && padding.iter().all(|byte| *byte == 0) && state.is_possible(policy);
         possible.then_some(Self { sequence, state })
     }
 }
@@ -73,5 +74,5 @@ pub(super) fn foreign_sequence(bytes: &[u8; RECORD_SIZE]) -> Option<u64> {
         return None;
     }
     let sequence = u64::from_le_bytes(*content.get(6..)?.first_chunk::<8>()?);
-    (sequence < SEQUENCE_LIMIT).then_some(sequence)
+    (sequence < NUMBER_LIMIT).then_some(sequence)
 }

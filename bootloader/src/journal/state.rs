@@ -8,9 +8,6 @@ use crate::image::HeaderDigest;
 use crate::reason::Reason;
 use crate::slot::{BySlot, Slot};
 
-/// Sequences of this size or more are impossible.
-pub(crate) const SEQUENCE_LIMIT: u64 = 1 << 48;
-
 /// What a slot's image is to the loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -161,8 +158,7 @@ impl State {
         let other = self.phase(self.preferred.other());
         let no_stranded_preference = !(preferred == Phase::Empty && other == Phase::Confirmed);
         let in_flight_is_a_trial = self.in_flight.is_none_or(|slot| self.phase(slot) == Phase::Trial);
-        let revert_is_known = self.last_revert.is_none_or(|revert| revert.sequence < SEQUENCE_LIMIT);
-        self.slots.a.is_possible(policy) && self.slots.b.is_possible(policy) && no_stranded_preference && in_flight_is_a_trial && revert_is_known
+        self.slots.a.is_possible(policy) && self.slots.b.is_possible(policy) && no_stranded_preference && in_flight_is_a_trial
     }
 
     /// Writes the state's encoding.
@@ -241,7 +237,7 @@ impl Revert {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
-        Self { slot: Slot::read(reader), reason: Reason::read(reader), sequence: reader.u64() }
+        Self { slot: Slot::read(reader), reason: Reason::read(reader), sequence: reader.number() }
     }
 }
 

@@ -1,21 +1,15 @@
 //! The rules of a layout, each with its own error.
 
+use twinslot_bootloader::{
+    handoff::HANDOFF_SIZE,
+    image::{HEADER_SIZE_U64, MIN_PART_ALIGN, Product},
+    storage::MAX_WRITE_SIZE,
+};
+
 use super::{Layout, LayoutError, Purpose, Span};
-
-/// Bytes of a header, before which no part begins.
-const HEADER_BYTES: u64 = 1024;
-
-/// The largest write that the storage port allows.
-const MAX_WRITE_SIZE: u64 = 512;
-
-/// Bytes of a hand-off record.
-const HANDOFF_BYTES: u64 = 512;
 
 /// Bytes of a reset marker.
 const MARKER_BYTES: u64 = 4;
-
-/// The longest product name that a manifest holds.
-const PRODUCT_LIMIT: usize = 32;
 
 /// The longest board or chip name.
 const NAME_LIMIT: usize = 64;
@@ -35,18 +29,13 @@ pub(super) fn check(layout: &Layout) -> Result<(), LayoutError> {
 }
 
 fn check_identity(layout: &Layout) -> Result<(), LayoutError> {
-    let names = [
-        ("board", &layout.board, NAME_LIMIT),
-        ("product", &layout.product, PRODUCT_LIMIT),
-        ("chip", &layout.chip, NAME_LIMIT),
-    ];
-    for (field, name, limit) in names {
-        if name.is_empty() || name.len() > limit || name.chars().any(char::is_control) {
-            return Err(LayoutError::Name {
-                field,
-                len: name.len(),
-                limit,
-            });
+    if let Err(reason) = Product::try_from(layout.product.as_str()) {
+        return Err(LayoutError::Product { product: layout.product.clone(), reason });
+    }
+    let names = [("board", &layout.board), ("chip", &layout.chip)];
+    for (field, name) in names {
+        if name.is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
+            return Err(LayoutError::Name { field, len: name.len(), limit: NAME_LIMIT });
         }
     }
     if layout.hardware > 31 {
@@ -67,7 +56,7 @@ fn check_geometry(layout: &Layout) -> Result<(), LayoutError> {
             return Err(LayoutError::NotPowerOfTwo { field, value });
         }
     }
-    if flash.write_size > MAX_WRITE_SIZE {
+    if flash.write_size > MAX_WRITE_SIZE as u64 {
         return Err(LayoutError::WriteSize {
             write_size: flash.write_size,
         });
@@ -157,7 +146,7 @@ fn check_journal(layout: &Layout) -> Result<(), LayoutError> {
 }
 
 fn check_image_regions(layout: &Layout) -> Result<(), LayoutError> {
-    let least = HEADER_BYTES.max(layout.flash.write_size);
+    let least = HEADER_SIZE_U64.next_multiple_of(MIN_PART_ALIGN.max(layout.flash.write_size));
     let regions = [
         ("slot-a", Some(layout.slot_a)),
         ("slot-b", Some(layout.slot_b)),
@@ -179,7 +168,7 @@ fn check_ram(layout: &Layout) -> Result<(), LayoutError> {
             return Err(LayoutError::RepeatedPurpose { purpose });
         }
     }
-    for (purpose, least) in [(Purpose::Handoff, HANDOFF_BYTES), (Purpose::Marker, MARKER_BYTES)] {
+    for (purpose, least) in [(Purpose::Handoff, HANDOFF_SIZE as u64), (Purpose::Marker, MARKER_BYTES)] {
         if let Some(ram) = layout.ram_for(purpose).find(|ram| ram.size < least) {
             return Err(LayoutError::RamTooSmall {
                 purpose,

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use twinslot_bootloader::image::InvalidProduct;
+
 use super::Purpose;
 
 /// A layout that can not be used.
@@ -30,6 +32,14 @@ pub enum LayoutError {
         len: usize,
         /// The longest one allowed.
         limit: usize,
+    },
+    /// A product's name that no image can carry.
+    #[error("layout: product {product:?}: {reason}")]
+    Product {
+        /// The name.
+        product: String,
+        /// Why.
+        reason: InvalidProduct,
     },
     /// A hardware revision above 31.
     #[error("layout: hw is {revision}; hardware revisions are 0 to 31, because an image names them in a 32-bit mask")]
