@@ -6,7 +6,7 @@ use super::{InactiveSlot, InstallError, Refusal, Session};
 use crate::crypto::{Crypto, Digest};
 use crate::image::chunks::{CHUNK_SIZE, ChunkTable};
 use crate::image::{HEADER_SIZE, HEADER_SIZE_U64, Header, HeaderBytes};
-use crate::journal::{MAX_REVOKED, Phase, SlotState, State};
+use crate::journal::{FloorRaise, MAX_REVOKED, Phase, SlotState, State};
 use crate::load::{hash_range, verify_stored};
 use crate::reason::Reason;
 use crate::rejection::Rejection;
@@ -102,6 +102,23 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Whether confirming this image cuts the other slot off, so that there is no image to go back to until the next install: an operator should know.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn leaves_no_fallback(&mut self) -> Result<bool, InstallError> {
+        if self.session.host.policy.floor_raise != FloorRaise::OnConfirm {
+            return Ok(false);
+        }
+        let state = self.session.known_state()?;
+        let counter = self.header.manifest().security_counter;
+        match self.session.read_header(self.slot.other(), counter, &state) {
+            Ok(_) => Ok(false),
+            Err(InstallError::Refused(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// The chunk to hand to [`Install::write_chunk`] next, or `None` when all are there.
