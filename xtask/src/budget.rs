@@ -4,6 +4,7 @@
 //! failure, so that nothing is measured in vain, and so is a budget that nothing measured.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
@@ -73,8 +74,22 @@ fn row(budgets: &Budgets, measure: Measure) -> Result<Row> {
     Ok(Row { measure, budget, within })
 }
 
+/// Writes the rows as JSON where that is asked for, and judges them.
+pub(crate) fn report(command: &str, rows: &[Row], json: Option<&Path>) -> Result<String> {
+    if let Some(path) = json {
+        write_rows(path, rows)?;
+    }
+    judge(command, rows)
+}
+
+/// Writes rows as a JSON array, one row a line.
+pub(crate) fn write_rows(path: &Path, rows: &[impl Serialize]) -> Result<()> {
+    let lines = rows.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    std::fs::write(path, format!("[\n{}\n]\n", lines.join(",\n"))).with_context(|| format!("can not write {}", path.display()))
+}
+
 /// The rows as a table for people, or the same as an error when a budget is exceeded.
-pub(crate) fn judge(command: &str, rows: &[Row]) -> Result<String> {
+fn judge(command: &str, rows: &[Row]) -> Result<String> {
     let table = rows.iter().map(describe).collect::<Vec<_>>().join("\n");
     match rows.iter().filter(|row| row.within == Within::No).count() {
         0 => Ok(format!("{table}\n{command}: ok ({} measures)", rows.len())),

@@ -1,5 +1,7 @@
 //! Reads firmware ELF files: what is loaded where, sizes by kind, code ranges by name.
 
+mod inlined;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -99,32 +101,39 @@ impl Firmware {
         Ok(sizes)
     }
 
-    /// The value of a symbol.
-    pub(crate) fn symbol(&self, name: &str) -> Result<u64> {
-        let elf = self.parse()?;
-        let found = elf.symbols().find(|symbol| symbol.name() == Ok(name)).map(|symbol| symbol.address());
-        found.with_context(|| format!("{} has no symbol {name}", self.path.display()))
-    }
-
-    /// The first two words of the vector table: the initial stack pointer and the reset vector.
+    /// The first word of the vector table.
     pub(crate) fn initial_stack_pointer(&self) -> Result<u64> {
         let flat = self.flat()?;
         let word = flat.first_chunk::<4>().with_context(|| format!("{} has no vector table", self.path.display()))?;
         Ok(u32::from_le_bytes(*word).into())
     }
 
-    /// The address ranges of the functions whose mangled name has one of `words` in it.
+    /// The address ranges of the functions whose mangled name has one of `words` in it: those with a symbol of their own, and wherever the compiler
+    /// has inlined one.
     pub(crate) fn functions(&self, words: &[&str]) -> Result<Vec<Range<u64>>> {
+        let named = |name: &str| words.iter().any(|word| name.contains(word));
         let elf = self.parse()?;
-        let named = elf.symbols().filter(|symbol| symbol.size() > 0 && symbol.name().is_ok_and(|name| words.iter().any(|word| name.contains(word))));
-        let mut ranges: Vec<Range<u64>> = named.map(|symbol| (symbol.address() & !1)..(symbol.address() & !1) + symbol.size()).collect();
-        ranges.sort_by_key(|range| range.start);
-        ranges.dedup();
+        let symbols = elf.symbols().filter(|symbol| symbol.size() > 0 && symbol.name().is_ok_and(named));
+        let mut ranges: Vec<Range<u64>> = symbols.map(|symbol| (symbol.address() & !1)..(symbol.address() & !1) + symbol.size()).collect();
+        ranges.extend(inlined::ranges(&elf, named).with_context(|| format!("the debug information of {} can not be read", self.path.display()))?);
         if ranges.is_empty() {
             bail!("{} has no function named like {}", self.path.display(), words.join(" or "));
         }
-        Ok(ranges)
+        Ok(merged(ranges))
     }
+}
+
+/// The same addresses as ascending ranges that do not touch.
+fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
 }
 
 fn is_vector_table<'a>(section: &impl object::ObjectSection<'a>) -> bool {
@@ -133,4 +142,14 @@ fn is_vector_table<'a>(section: &impl object::ObjectSection<'a>) -> bool {
 
 fn is_zeroed<'a>(section: &impl object::ObjectSection<'a>) -> bool {
     section.file_range().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_touch_or_overlap_become_one() {
+        assert_eq!(merged(vec![8..10, 0..4, 2..6, 6..7]), [0..7, 8..10]);
+    }
 }

@@ -1,12 +1,11 @@
 //! `cargo xtask qemu`: runs the scenarios on the emulated boards.
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::board::Board;
+use crate::budget::write_rows;
 use crate::cargo::{build, cargo};
 use crate::firmware::Logging;
 use crate::plugin;
@@ -33,7 +32,7 @@ pub(crate) fn emulate(workspace: &Workspace, request: &Request) -> Result<String
     let tools = Tools { hosttool: hosttool(workspace)?, plugin: plugin::library(workspace)? };
     let rows = run_boards(workspace, &tools, request, &boards, &chosen)?;
     if let Some(path) = &request.json {
-        write_json(path, &rows)?;
+        write_rows(path, &rows)?;
     }
     let summary = scenario::summary(&rows);
     if rows.iter().any(Row::has_failed) {
@@ -99,11 +98,4 @@ fn run_board(workspace: &Workspace, tools: &Tools, request: &Request, board: Boa
         rows.push(row);
     }
     Ok(rows)
-}
-
-/// Writes the rows as a JSON array, one row a line.
-fn write_json(path: &Path, rows: &[Row]) -> Result<()> {
-    let lines = rows.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
-    let mut file = File::create(path).with_context(|| format!("can not write {}", path.display()))?;
-    writeln!(file, "[\n{}\n]", lines.join(",\n")).with_context(|| format!("can not write {}", path.display()))
 }

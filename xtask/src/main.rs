@@ -3,9 +3,12 @@
 //! Commands return what they found; this file prints it. Exit status 0 = all is well, 1 = something failed, 2 = wrong arguments.
 
 mod application;
+mod bench;
 mod board;
 mod budget;
 mod cargo;
+mod ci;
+mod demo;
 mod elf;
 mod emulate;
 mod firmware;
@@ -14,6 +17,8 @@ mod process;
 mod qemu;
 mod scenario;
 mod setup;
+mod size;
+mod test;
 mod tidy;
 mod workspace;
 
@@ -23,6 +28,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::Extent;
 use crate::emulate::Request;
 use crate::workspace::Workspace;
 
@@ -37,8 +43,18 @@ struct Arguments {
 enum Command {
     /// Check that everything needed is installed, and install what is missing
     Setup,
+    /// Show it all: build, pack, sign, boot, update, and a bad update that is caught, on two emulated boards
+    Demo,
+    /// Run all tests, on this machine and on the emulated boards
+    Test,
+    /// Run everything that must hold before a change lands
+    Ci,
     /// Run the scenarios on the emulated boards
     Qemu(QemuArguments),
+    /// Measure the loaders' code and RAM against the budgets
+    Size(JsonArgument),
+    /// Measure boot instructions and packing against the budgets
+    Bench(BenchArguments),
     /// Check the rules of the house that a machine can check
     Tidy,
 }
@@ -55,6 +71,28 @@ struct QemuArguments {
     /// Keep images, flash files and logs in DIR
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct JsonArgument {
+    /// Write the measures to FILE as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct BenchArguments {
+    #[command(flatten)]
+    json: JsonArgument,
+    /// Pack 1 GiB instead of 256 MiB
+    #[arg(long)]
+    full: bool,
+}
+
+impl BenchArguments {
+    const fn extent(&self) -> Extent {
+        if self.full { Extent::Full } else { Extent::Short }
+    }
 }
 
 fn main() -> ExitCode {
@@ -74,7 +112,12 @@ fn run(command: Command) -> Result<String> {
     let workspace = Workspace::discover()?;
     match command {
         Command::Setup => setup::setup(&workspace),
+        Command::Demo => demo::demo(&workspace),
+        Command::Test => test::test(&workspace),
+        Command::Ci => ci::ci(&workspace),
         Command::Qemu(QemuArguments { board, scenario, json, keep }) => emulate::emulate(&workspace, &Request { board, scenario, json, keep }),
+        Command::Size(JsonArgument { json }) => budget::report("size", &size::size(&workspace)?, json.as_deref()),
+        Command::Bench(arguments) => budget::report("bench", &bench::bench(&workspace, arguments.extent())?, arguments.json.json.as_deref()),
         Command::Tidy => tidy::tidy(&workspace),
     }
 }

@@ -16,7 +16,8 @@ use crate::workspace::Workspace;
 const FIRMWARE_TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 4] = [("qemu-system-arm", "qemu-system-arm"), ("clang", "clang"), ("openssl", "openssl"), ("git", "git")];
+const PROGRAMS: [(&str, &str); 5] =
+    [("qemu-system-arm", "qemu-system-arm"), ("clang", "clang"), ("openssl", "openssl"), ("git", "git"), ("time", "time")];
 
 /// The oldest emulator whose boards behave as the scenarios need.
 const OLDEST_EMULATOR: EmulatorVersion = EmulatorVersion { major: 7, minor: 2 };

@@ -9,11 +9,11 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::control::Control;
-use super::observe::{Ended, Limits, Observed, Transcript, clean_line};
+use super::observe::{Ended, Limits, Observed, Rest, Transcript, clean_line};
 use crate::board::Board;
 
 /// How long QEMU itself may take to open or answer its control connection. It needs milliseconds; a machine that is busy with other work needs more.
@@ -95,6 +95,19 @@ impl Machine {
         self.take_late_resets(&mut transcript, limits);
         transcript.wall = started.elapsed();
         transcript
+    }
+
+    /// Watches until the loader has halted, or jumped to its image: the plugin's report appears at that instant.
+    pub(crate) fn watch_loader(&mut self, limits: Limits, report: &Path) -> Result<Transcript> {
+        let transcript = self.watch(Limits { rest: Rest::Loader, ..limits });
+        ensure!(transcript.ended == Ended::AtRest, "the loader did not decide; {}", transcript.describe());
+        let boots = transcript.boots() > 0;
+        let started = Instant::now();
+        while boots && !report.is_file() {
+            ensure!(started.elapsed() < limits.time, "the loader says that it boots and never jumps; {}", transcript.describe());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(transcript)
     }
 
     /// Events and console are two streams: a reset that came before the last line may be delivered after it. An answered command is behind

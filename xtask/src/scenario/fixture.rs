@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 use twinslot_config::layout::Purpose;
 use twinslot_config::{Layout, Trust};
 
-use super::{AnchorFile, Flash, Hardware, Image, Key, Place, Product, Size, SlotRule, Variant};
+use super::fault::FlashFile;
+use super::{AnchorFile, Change, Flash, Hardware, Image, Key, Place, Product, Size, SlotRule, Variant};
 use crate::application::{self, Identity};
 use crate::board::{Board, FLASH_FILE_SIZE};
 use crate::elf::Firmware;
@@ -114,6 +115,30 @@ impl Fixture {
         }
         self.hosttool(&mut command)?;
         extend_erased(path)
+    }
+
+    /// Assembles a flash file and lets things happen to it.
+    pub(crate) fn prepare(&mut self, flash: &Flash, changes: &[Change], path: &Path) -> Result<()> {
+        self.flash(flash, path)?;
+        changes.iter().try_for_each(|change| self.apply(*change, path))
+    }
+
+    /// Lets something happen to a flash file.
+    pub(crate) fn apply(&mut self, change: Change, path: &Path) -> Result<()> {
+        let content = match change {
+            Change::Stage(image) => std::fs::read(self.bundle(&image)?)?,
+            Change::Put(_, image) => std::fs::read(self.image(&image)?)?,
+            _ => Vec::new(),
+        };
+        let file = FlashFile::open(path, &self.layout)?;
+        match change {
+            Change::Stage(_) | Change::ClearStaging => file.stage(&content),
+            Change::Put(slot, _) => file.put(slot, &content),
+            Change::TearHeader(slot) => file.tear_header(slot),
+            Change::FlipPayloadBit(slot) => file.flip_payload_bit(slot),
+            Change::LoseJournal => file.lose_journal(),
+            Change::TearNewestRecord(log) => file.tear_newest_record(log),
+        }
     }
 
     /// What the journal of a flash file says, as JSON text.

@@ -9,6 +9,7 @@ mod judge;
 mod report;
 mod run;
 mod seed;
+mod situation;
 mod table;
 
 use crate::board::Board;
@@ -16,8 +17,9 @@ use crate::qemu::Reset;
 
 pub(crate) use fixture::Fixture;
 pub(crate) use report::{Row, summary};
-pub(crate) use run::{Calibration, run};
-pub(crate) use table::scenarios;
+pub(crate) use run::{Calibration, Judged, Start, run};
+pub(crate) use situation::{CONFIRMED_BOOT, Situation, situations};
+pub(crate) use table::{Chapter, chapters, scenarios};
 
 /// A situation and what must come of it.
 #[derive(Debug)]

@@ -70,13 +70,14 @@ fn run_steps(fixture: &mut Fixture, plugin: &Path, scenario: &Scenario, calibrat
     let mut staged = scenario.flash.staging;
     for (index, step) in scenario.steps.iter().enumerate() {
         for change in &step.changes {
-            apply(fixture, *change, &flash, &mut staged)?;
+            fixture.apply(*change, &flash)?;
+            staged = staged_after(*change, staged);
         }
         let loader = fixture.loader(step.loader)?;
         let staged_image = staged.map(|image| Ok::<_, anyhow::Error>(std::fs::read(fixture.image(&image)?)?)).transpose()?;
         let start = Start { fixture, loader: &loader, flash: &flash, staged: staged_image.as_deref(), step, calibration };
         let complaint = match step.power {
-            Power::Steady => start.run_steady()?,
+            Power::Steady => start.run_steady()?.complaint,
             Power::CutAt { moments } => cuts::run(&start, plugin, moments)?,
         };
         if let Some(complaint) = complaint {
@@ -86,45 +87,38 @@ fn run_steps(fixture: &mut Fixture, plugin: &Path, scenario: &Scenario, calibrat
     Ok(None)
 }
 
-fn apply(fixture: &mut Fixture, change: Change, flash: &Path, staged: &mut Option<Image>) -> Result<()> {
-    let content = match change {
-        Change::Stage(image) => std::fs::read(fixture.bundle(&image)?)?,
-        Change::Put(_, image) => std::fs::read(fixture.image(&image)?)?,
-        _ => Vec::new(),
-    };
-    let file = FlashFile::open(flash, fixture.layout())?;
+/// What lies in staging after a change.
+const fn staged_after(change: Change, before: Option<Image>) -> Option<Image> {
     match change {
-        Change::Stage(image) => {
-            *staged = Some(image);
-            file.stage(&content)
-        }
-        Change::ClearStaging => {
-            *staged = None;
-            file.stage(&[])
-        }
-        Change::Put(slot, _) => file.put(slot, &content),
-        Change::TearHeader(slot) => file.tear_header(slot),
-        Change::FlipPayloadBit(slot) => file.flip_payload_bit(slot),
-        Change::LoseJournal => file.lose_journal(),
-        Change::TearNewestRecord(log) => file.tear_newest_record(log),
+        Change::Stage(image) => Some(image),
+        Change::ClearStaging => None,
+        _ => before,
     }
 }
 
 /// A board at the start of a step.
-pub(super) struct Start<'a> {
-    pub(super) fixture: &'a Fixture,
-    pub(super) loader: &'a Path,
-    pub(super) flash: &'a Path,
-    pub(super) staged: Option<&'a [u8]>,
-    pub(super) step: &'a Step,
-    pub(super) calibration: Calibration,
+pub(crate) struct Start<'a> {
+    pub(crate) fixture: &'a Fixture,
+    pub(crate) loader: &'a Path,
+    pub(crate) flash: &'a Path,
+    /// The image of the bundle in staging.
+    pub(crate) staged: Option<&'a [u8]>,
+    pub(crate) step: &'a Step,
+    pub(crate) calibration: Calibration,
+}
+
+/// What a step showed, and what is wrong with it, if anything is.
+pub(crate) struct Judged {
+    pub(crate) transcript: Transcript,
+    pub(crate) complaint: Option<String>,
 }
 
 impl Start<'_> {
-    fn run_steady(&self) -> Result<Option<String>> {
+    /// Runs the step with steady power and judges it.
+    pub(crate) fn run_steady(&self) -> Result<Judged> {
         let before = self.slots(self.flash)?;
         let transcript = power_on(self.fixture, self.loader, self.flash, self.calibration)?;
-        self.judge(self.flash, &before, &transcript)
+        Ok(Judged { complaint: self.judge(self.flash, &before, &transcript)?, transcript })
     }
 
     /// The bytes of both slots.
@@ -153,7 +147,7 @@ impl Start<'_> {
 }
 
 /// Switches the board on and watches it until it rests.
-pub(crate) fn power_on(fixture: &Fixture, loader: &Path, flash: &Path, calibration: Calibration) -> Result<Transcript> {
+pub(super) fn power_on(fixture: &Fixture, loader: &Path, flash: &Path, calibration: Calibration) -> Result<Transcript> {
     let folder = tempfile::tempdir_in(fixture.folder()).context("can not make a folder for the run")?;
     let launch = Launch { board: fixture.board(), loader, flash, folder: folder.path(), plugin: None, fill: None };
     let mut transcript = Machine::start(&launch)?.watch(calibration.limits());

@@ -72,6 +72,37 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     [boots(), updates(), damage(), trust(), identity(), journal(), power()].into_iter().flatten().collect()
 }
 
+/// A step of the demonstration and what it shows.
+pub(crate) struct Chapter {
+    pub(crate) title: &'static str,
+    pub(crate) staged: Option<Image>,
+    pub(crate) step: Step,
+}
+
+/// The flash that the demonstration begins with, and its chapters: a board boots, takes a good update, and gives a bad one up.
+pub(crate) fn chapters() -> (Flash, Vec<Chapter>) {
+    let bad = Image { version: version(3), variant: Variant::Hangs, place: Place::InA, ..RUNNING };
+    let watchdogs = &[Reset::Guest, Reset::Watchdog, Reset::Watchdog, Reset::Watchdog];
+    let console = [
+        "app: installed",
+        "twinslot: boot slot=a why=trial",
+        "app: hanging",
+        "twinslot: boot slot=b *",
+        "app: handoff last_revert=a:100*",
+        "app: idle",
+    ];
+    let given_up = After { phase: Phase::Rejected, reason: WATCHDOG, holds: Holds::Staged };
+    let caught = Expect { resets: Resets::Exactly(watchdogs), never: &["app: confirmed"], a: given_up, b: UNTOUCHED, ..expect(&console) };
+    let chapter =
+        |title, staged: Option<Image>, expect| Chapter { title, staged, step: step(staged.map(Change::Stage).into_iter().collect(), expect) };
+    let chapters = vec![
+        chapter("a signed image boots", None, confirmed_boot(&["app: idle"])),
+        chapter("an update is installed, goes on trial and confirms itself", Some(UPDATE), accepted()),
+        chapter("an update hangs: the watchdog catches it, and the board goes back and says why", Some(bad), caught),
+    ];
+    (CONFIRMED, chapters)
+}
+
 fn boots() -> Vec<Scenario> {
     let in_ram = Image { place: Place::Ram, ..RUNNING };
     vec![
@@ -148,7 +179,7 @@ fn revoked_key() -> Scenario {
     let second = Expect {
         b: UNTOUCHED,
         never: &["app: installing *"],
-        ..expect(&["twinslot: boot slot=b why=confirmed", "app: refused code=11", "app: idle"])
+        ..expect(&["twinslot: boot slot=b why=confirmed", "app: refused code=11 *", "app: idle"])
     };
     scenario(
         "revoked-key",
@@ -170,7 +201,7 @@ fn key_rotation() -> Scenario {
     let after_put = Expect {
         b: UNTOUCHED,
         never: &["twinslot: boot slot=b *"],
-        ..expect(&["twinslot: boot slot=a why=fallback", "app: handoff verdict_b=*11*", "app: idle"])
+        ..expect(&["twinslot: boot slot=a why=fallback", "app: handoff verdict_b=refused:11", "app: idle"])
     };
     let refuses_old = Step { loader: AnchorFile::RotationNew, ..step(vec![old_key_only], after_put) };
     scenario("key-rotation", flash, vec![old_loader, new_loader, refuses_old])
@@ -199,7 +230,7 @@ fn counter_too_low() -> Scenario {
         a: cut_off,
         b: UNTOUCHED,
         never: &["app: installing *"],
-        ..expect(&["twinslot: boot slot=b why=confirmed", "app: refused code=38", "app: idle"])
+        ..expect(&["twinslot: boot slot=b why=confirmed", "app: refused code=38 *", "app: idle"])
     };
     scenario("security-counter-too-low", staged(raises), vec![step(vec![], first), step(vec![Change::Stage(too_low)], second)])
 }
@@ -273,10 +304,10 @@ fn refused_on_trial(code: u8) -> Expect {
 fn refused_by_both(name: &'static str, image: Image, code: u8) -> Scenario {
     let next = Image { version: version(3), ..image };
     let refusal = match code {
-        TOO_FEW_SIGNATURES => "app: refused code=11",
-        WRONG_PRODUCT => "app: refused code=34",
-        WRONG_HARDWARE => "app: refused code=35",
-        _ => "app: refused code=36",
+        TOO_FEW_SIGNATURES => "app: refused code=11 *",
+        WRONG_PRODUCT => "app: refused code=34 *",
+        WRONG_HARDWARE => "app: refused code=35 *",
+        _ => "app: refused code=36 *",
     };
     let never = &["twinslot: boot slot=b *", "app: installing *"];
     let both = Expect { never, b: refused(code), ..expect(&["twinslot: boot slot=a *", refusal, "app: idle"]) };

@@ -1,0 +1,19 @@
+//! `cargo xtask bench`: how fast the loader boots, in instructions, and the host tool packs, against the tools everybody has.
+
+mod instructions;
+mod packing;
+
+use anyhow::Result;
+
+use crate::budget::{self, Row};
+use crate::workspace::Workspace;
+
+pub(crate) use packing::Extent;
+
+/// Measures and puts the results beside their budgets.
+pub(crate) fn bench(workspace: &Workspace, extent: Extent) -> Result<Vec<Row>> {
+    let budgets = budget::read(workspace, "bench")?;
+    let mut measures = instructions::measures(workspace)?;
+    measures.extend(packing::measures(workspace, extent)?);
+    budget::compare(&budgets, measures)
+}
