@@ -13,7 +13,7 @@ use twinslot_bootloader::{
     anchor::KeyId,
     crypto::{Builtin, Crypto as _, Digest},
     image::{
-        HeaderBytes, check_format,
+        HeaderBytes, Product, check_format,
         draft::{DraftError, unsigned_header},
         manifest::{Check, Encoding, Extra, Kind, Manifest, NUMBER_LIMIT, Part, SlotRule, Version},
     },
@@ -31,9 +31,9 @@ use crate::{
 /// Arguments of `hosttool pack`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The product that the image is for, up to 32 bytes.
-    #[arg(long)]
-    product: String,
+    /// The product that the image is for: 1 to 32 visible ASCII characters.
+    #[arg(long, value_parser = parse_product)]
+    product: Product,
     /// The image's version.
     #[arg(long, value_name = "1.2.3+4", value_parser = parse_version)]
     version: Version,
@@ -150,9 +150,8 @@ fn manifest(arguments: &Arguments, streamed: &Streamed, created: u64) -> Result<
         sha256: spec.root_hash.unwrap_or(part.sha256),
         check: if spec.kind == Kind::RootFs { Check::ByOs } else { Check::AtBoot },
     });
-    let product = arguments.product.as_str().try_into().ok().filter(|_| !arguments.product.is_empty());
     Ok(Manifest {
-        product: product.with_context(|| format!("--product {:?}: 1 to 32 bytes", arguments.product))?,
+        product: arguments.product.clone(),
         hw: arguments.hw,
         version: arguments.version,
         security_counter: arguments.security_counter,
@@ -197,6 +196,10 @@ fn report(arguments: &Arguments, manifest: &Manifest, digest: Digest) -> Packed 
         header_digest: hex::encode(&digest),
         parts: manifest.parts.iter().map(part).collect(),
     }
+}
+
+fn parse_product(text: &str) -> Result<Product, String> {
+    Product::try_from(text).map_err(|error| error.to_string())
 }
 
 fn parse_mask(text: &str) -> Result<u32, String> {
