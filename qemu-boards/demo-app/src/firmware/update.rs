@@ -5,11 +5,12 @@ use core::fmt::Write as _;
 use mps2::devices::Uart;
 use mps2::nor;
 use mps2::sha256::CompactCrypto;
+use twinslot_bootloader::crypto::Crypto as _;
 use twinslot_bootloader::image::bundle::{self, BundleLayout};
 use twinslot_bootloader::image::manifest::Version;
-use twinslot_bootloader::image::{Expectations, HEADER_SIZE, Header, SlotUse};
-use twinslot_bootloader::install::{Host, InstallError, Refusal};
-use twinslot_bootloader::journal::Phase;
+use twinslot_bootloader::image::{Expectations, HEADER_SIZE, Header, HeaderBytes, SlotUse, short_digest};
+use twinslot_bootloader::install::{Host, InstallError};
+use twinslot_bootloader::journal::{Phase, SlotState};
 use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::Slot;
 
@@ -35,10 +36,13 @@ pub(super) fn from_staging(
     mut console: Uart,
 ) -> Result<Updated, InstallError> {
     let Ok(bytes) = bundle::header_bytes(staging) else { return Ok(Updated::Nothing) };
+    if is_known(writer, bytes)? {
+        return Ok(Updated::Nothing);
+    }
     let slot = writer.inactive()?;
     let header = verify(writer, host, slot.slot(), bytes)?;
     let version = header.manifest().version;
-    if version <= running || is_known(writer, slot.slot(), &header) {
+    if version <= running {
         return Ok(Updated::Nothing);
     }
     let staged = Staged::new(staging, &header)?;
@@ -54,26 +58,25 @@ pub(super) fn from_staging(
     Ok(Updated::Armed)
 }
 
-/// Judges the header as the loader will; only then its version is worth reading.
+/// Judges the header as the loader will, which knows no floor and no revocation when the journal is lost; only then its version is worth reading.
 fn verify(writer: &Writer<'_, '_>, host: &Host<'_>, slot: Slot, bytes: &[u8; HEADER_SIZE]) -> Result<Header, InstallError> {
-    let state = writer.state().ok_or(Refusal::JournalLost)?;
+    let state = writer.state();
     let expect = Expectations {
         identity: host.identity,
         slot_use: SlotUse::Slot(slot),
         slot_size: BOARD.layout().slot(slot).size.into(),
         write_size: nor::WRITE_SIZE.into(),
-        floor: state.floor,
-        revoked: &state.revoked,
+        floor: state.map_or(0, |state| state.floor),
+        revoked: state.map_or(&[], |state| &state.revoked),
     };
     Ok(Header::verify(bytes, host.anchor, &expect, &mut CompactCrypto)?)
 }
 
-/// Whether the slot holds this very image, whatever became of it: one that was given up is not tried again.
-fn is_known(writer: &Writer<'_, '_>, slot: Slot, header: &Header) -> bool {
-    writer.state().is_some_and(|state| {
-        let entry = state.slots.of(slot);
-        entry.phase != Phase::Empty && entry.digest == header.short_digest()
-    })
+/// Whether this very image lies in a slot already, whatever became of it: one that was given up is not tried again.
+fn is_known(writer: &Writer<'_, '_>, bytes: &[u8; HEADER_SIZE]) -> Result<bool, Rejection> {
+    let digest = short_digest(&CompactCrypto.digest(HeaderBytes::parse(bytes)?.signed()));
+    let holds = |entry: &SlotState| entry.phase != Phase::Empty && entry.digest == digest;
+    Ok(writer.state().is_some_and(|state| holds(&state.slots.a) || holds(&state.slots.b)))
 }
 
 /// The staged bundle, cut up by its verified header. Its index needs no trust: the chunk table pins every byte.
