@@ -8,7 +8,7 @@ use crate::{commands, report::Outcome};
 ///
 /// Exit codes: 0 done or accepted, 1 refused (with a stable code), 2 usage, input or output.
 #[derive(Debug, Parser)]
-#[command(name = "hosttool", version, max_term_width = 100)]
+#[command(name = "hosttool", version)]
 pub struct Cli {
     /// Print one JSON object instead of text.
     #[arg(long, global = true)]
@@ -29,6 +29,10 @@ pub enum Command {
     Pack(commands::pack::Arguments),
     /// Add a signature to a slot image.
     Sign(commands::sign::Arguments),
+    /// Ask the loader's own code whether it would accept a slot image.
+    Verify(commands::verify::Arguments),
+    /// Make the bundle of a slot image: what is shipped.
+    Bundle(commands::bundle::Arguments),
 }
 
 impl Command {
@@ -42,6 +46,8 @@ impl Command {
             Self::Trust(arguments) => commands::trust::run(arguments),
             Self::Pack(arguments) => commands::pack::run(arguments),
             Self::Sign(arguments) => commands::sign::run(arguments),
+            Self::Verify(arguments) => commands::verify::run(arguments),
+            Self::Bundle(arguments) => commands::bundle::run(arguments),
         }
     }
 }

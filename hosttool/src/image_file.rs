@@ -25,7 +25,18 @@ pub struct ImageFile {
     path: PathBuf,
     len: u64,
     header: [u8; HEADER_SIZE],
+    ahead: ReadAhead,
 }
+
+/// Bytes that were read before they were asked for: the verifier reads in small steps.
+#[derive(Debug, Default)]
+struct ReadAhead {
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+/// How many bytes are read at a time.
+const READ_AHEAD: u64 = 256 * 1024;
 
 /// What the file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +68,7 @@ impl ImageFile {
             .into());
         }
         file.read_exact_at(&mut header, 0).with_context(|| format!("{}: can not be read", path.display()))?;
-        Ok(Self { file, path: path.to_owned(), len, header })
+        Ok(Self { file, path: path.to_owned(), len, header, ahead: ReadAhead::default() })
     }
 
     /// Where the image lies.
@@ -117,10 +128,29 @@ pub fn is_release(manifest: &Manifest) -> bool {
 
 impl ReadAt for ImageFile {
     fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
-        self.file.read_exact_at(bytes, offset).map_err(|_| StorageError)
+        if self.ahead.copy_to(offset, bytes) {
+            return Ok(());
+        }
+        let step = READ_AHEAD.max(bytes.len() as u64).min(self.len.saturating_sub(offset));
+        self.ahead.bytes.resize(usize::try_from(step).map_err(|_| StorageError)?, 0);
+        self.ahead.at = offset;
+        self.file.read_exact_at(&mut self.ahead.bytes, offset).map_err(|_| StorageError)?;
+        if self.ahead.copy_to(offset, bytes) { Ok(()) } else { Err(StorageError) }
     }
 
     fn size(&self) -> u64 {
         self.len
+    }
+}
+
+impl ReadAhead {
+    /// Fills `bytes` when everything from `offset` on is here.
+    fn copy_to(&self, offset: u64, bytes: &mut [u8]) -> bool {
+        let start = offset.checked_sub(self.at).and_then(|start| usize::try_from(start).ok());
+        let held = start.and_then(|start| self.bytes.get(start..)?.get(..bytes.len()));
+        if let Some(held) = held {
+            bytes.copy_from_slice(held);
+        }
+        held.is_some()
     }
 }

@@ -4,8 +4,11 @@
 //! binary prints. Output files appear whole or not at all ([`output`]).
 #![forbid(unsafe_code)]
 
+pub mod chunk_table;
 pub mod cli;
 pub mod commands;
+pub mod describe;
+pub mod flash_file;
 pub mod hex;
 pub mod image_file;
 pub mod keys;

@@ -1,13 +1,16 @@
 //! One module for each command: its arguments, what it does, and the report that it returns.
 
+pub mod bundle;
 pub mod keygen;
 pub mod pack;
 pub mod sign;
 pub mod trust;
+pub mod verify;
 
 use anyhow::Context as _;
 use std::path::Path;
 
+use twinslot_bootloader::slot::Slot;
 use twinslot_config::{Layout, LayoutError, Trust, TrustError};
 
 use crate::{
@@ -39,4 +42,9 @@ pub(crate) fn read_trust(path: &Path) -> Result<Trust, Failure> {
 /// Reads a whole small file.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(std::fs::read(path).with_context(|| format!("{}: can not be read", path.display()))?)
+}
+
+/// A slot as command lines name it.
+fn parse_slot(text: &str) -> Result<Slot, String> {
+    Slot::BOTH.into_iter().find(|slot| slot.name() == text).ok_or_else(|| "expected a or b".to_owned())
 }
