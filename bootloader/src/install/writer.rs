@@ -186,7 +186,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
     /// Finds out how much of the image the slot holds already, by its content alone.
     ///
     /// A chunk's end shares its erase unit with the next chunk's start, so that work resumes at the start of the unit that holds the first bad byte:
-    /// what lies before it is kept and not written again.
+    /// what lies before it is kept and not written again. When that is the header alone nothing is kept: a unit that reads blank need not be erased.
     fn find_progress(&mut self) -> Result<(), InstallError> {
         let header = self.read_header()?;
         let blank = header == [0xff; HEADER_SIZE];
@@ -202,7 +202,8 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
             Some(bad) if blank => {
                 let unit = S::Flash::ERASE_SIZE as u64;
                 let start = self.table.range(bad).start;
-                self.kept = start.saturating_sub(start.checked_rem(unit).unwrap_or(0));
+                let kept = start.saturating_sub(start.checked_rem(unit).unwrap_or(0));
+                self.kept = if kept > HEADER_SIZE_U64 { kept } else { 0 };
                 self.next = self.kept.saturating_sub(HEADER_SIZE_U64).checked_div(CHUNK_SIZE).unwrap_or(0);
             }
             Some(_) => {}
