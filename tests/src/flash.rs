@@ -111,6 +111,7 @@ pub struct SimFlash<const WRITE: usize, const ERASE: usize> {
     breaches: Vec<Breach>,
     unreadable: Vec<Range<u32>>,
     unwritable: Vec<Range<u32>>,
+    stuck: Vec<Range<u32>>,
 }
 
 /// The flash refused or failed.
@@ -139,6 +140,7 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
             breaches: Vec::new(),
             unreadable: Vec::new(),
             unwritable: Vec::new(),
+            stuck: Vec::new(),
         }
     }
 
@@ -181,10 +183,16 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
         self.unwritable.push(range);
     }
 
+    /// Makes writes that touch `range` do nothing and say that they did.
+    pub fn swallow_writes(&mut self, range: Range<u32>) {
+        self.stuck.push(range);
+    }
+
     /// Ends all failures.
     pub fn heal(&mut self) {
         self.unreadable.clear();
         self.unwritable.clear();
+        self.stuck.clear();
     }
 
     /// How many operations there were so far.
@@ -435,7 +443,9 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
             if touches(&self.unwritable, at, page.len()) {
                 return Err(FlashError);
             }
-            self.perform(Operation::Program(at, page.to_vec()))?;
+            if !touches(&self.stuck, at, page.len()) {
+                self.perform(Operation::Program(at, page.to_vec()))?;
+            }
             at += page.len() as u32;
         }
         Ok(())

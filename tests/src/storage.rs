@@ -101,6 +101,19 @@ impl<const WRITE: usize, const ERASE: usize> SimStorage<WRITE, ERASE> {
     }
 }
 
+impl<const WRITE: usize, const ERASE: usize> SimStorage<WRITE, ERASE> {
+    /// Makes every write to a region do nothing and say that it did.
+    pub fn swallow_writes(&mut self, region: Region) {
+        let (start, size) = self.geometry.place(region);
+        self.flash.swallow_writes(start..start + size);
+    }
+
+    /// Flips one bit of a region.
+    pub fn flip(&mut self, region: Region, offset: u32, bit: u8) {
+        self.flash.flip(self.address(region, offset), bit);
+    }
+}
+
 impl<const WRITE: usize, const ERASE: usize> Storage for SimStorage<WRITE, ERASE>
 where
     SimFlash<WRITE, ERASE>: NorFlash,

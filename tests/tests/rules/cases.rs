@@ -1,0 +1,230 @@
+//! The abstract input space of the decision, and an executor that only pretends.
+
+use twinslot_bootloader::decide::{BootState, Fallback, Knowledge, Situation, Step, Verified, Why, decide};
+use twinslot_bootloader::image::manifest::Version;
+use twinslot_bootloader::journal::{Phase, Policy, SlotState, State};
+use twinslot_bootloader::reason::{Reason, ResetCause};
+use twinslot_bootloader::rejection::Rejection;
+use twinslot_bootloader::slot::{BySlot, Slot};
+
+pub(crate) const POLICY: Policy = Policy::DEFAULT;
+pub(crate) const SEQUENCE: u64 = 40;
+
+/// What is really in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Truth {
+    /// The image that the journal speaks of.
+    Right(Verified),
+    /// Another authentic image.
+    Other(Verified),
+    Refused,
+    Unreadable,
+}
+
+impl Truth {
+    pub(crate) const fn authentic(&self) -> Option<Verified> {
+        match self {
+            Self::Right(image) | Self::Other(image) => Some(*image),
+            Self::Refused | Self::Unreadable => None,
+        }
+    }
+
+    const fn knowledge(self) -> Knowledge {
+        match self {
+            Self::Right(image) | Self::Other(image) => Knowledge::Verified(image),
+            Self::Refused => Knowledge::Refused(Rejection::DigestMismatch),
+            Self::Unreadable => Knowledge::ReadError,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Case {
+    /// `None`: the journal is lost.
+    pub(crate) state: Option<State>,
+    pub(crate) cause: ResetCause,
+    pub(crate) truths: BySlot<Truth>,
+    /// Whether the golden image boots, where there is one.
+    pub(crate) golden: Option<bool>,
+    pub(crate) recovery: bool,
+    /// Which commit of this boot fails, counted from 1.
+    pub(crate) failing_commit: Option<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Boot(Slot, Why),
+    Golden,
+    Recover,
+    Halt(Reason),
+}
+
+impl End {
+    pub(crate) fn swapped(self) -> Self {
+        match self {
+            Self::Boot(slot, why) => Self::Boot(slot.other(), why),
+            other => other,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) end: End,
+    /// The journal's state at the end.
+    pub(crate) state: Option<State>,
+    /// Every state committed, the failing one included.
+    pub(crate) commits: Vec<State>,
+    pub(crate) examined: Vec<Slot>,
+    /// Whether a commit failed.
+    pub(crate) failed: bool,
+}
+
+/// Runs the decision to its end.
+pub(crate) fn run(case: &Case) -> Run {
+    let mut run = Run { end: End::Recover, state: case.state, commits: Vec::new(), examined: Vec::new(), failed: false };
+    let mut situation = situation(case);
+    for _ in 0..16 {
+        run.end = match decide(&situation, &POLICY) {
+            Step::Commit(state) => {
+                commit(case, &mut run, &mut situation, state);
+                continue;
+            }
+            Step::Examine(slot) => {
+                assert_eq!(*situation.slots.of(slot), Knowledge::NotRead, "examined twice: {case:?}");
+                *situation.slots.of_mut(slot) = case.truths.of(slot).knowledge();
+                run.examined.push(slot);
+                continue;
+            }
+            Step::Golden if case.golden == Some(true) => End::Golden,
+            Step::Golden => {
+                assert_eq!(situation.golden, Fallback::Untried, "golden tried twice: {case:?}");
+                situation.golden = Fallback::Failed;
+                continue;
+            }
+            Step::Boot(slot, why) => {
+                assert!(matches!(situation.slots.of(slot), Knowledge::Verified(_)), "never_unverified: {case:?}");
+                End::Boot(slot, why)
+            }
+            Step::Recover => End::Recover,
+            Step::Halt(reason) => End::Halt(reason),
+        };
+        return run;
+    }
+    panic!("no end after 16 steps: {case:?}");
+}
+
+fn commit(case: &Case, run: &mut Run, situation: &mut Situation, state: State) {
+    assert!(!run.failed, "a write after a failed commit: {case:?}");
+    assert!(state.is_possible(&POLICY), "an impossible state is committed: {case:?} {state:?}");
+    run.commits.push(state);
+    if case.failing_commit.map(usize::from) == Some(run.commits.len()) {
+        run.failed = true;
+        situation.boot_state = BootState::ReadOnly(run.state);
+        return;
+    }
+    run.state = Some(state);
+    let next_sequence = SEQUENCE + run.commits.len() as u64;
+    situation.boot_state = BootState::Known { state, next_sequence };
+}
+
+fn situation(case: &Case) -> Situation {
+    let boot_state = match case.state {
+        Some(state) => BootState::Known { state, next_sequence: SEQUENCE },
+        None => BootState::Lost { next_sequence: SEQUENCE },
+    };
+    Situation {
+        boot_state,
+        reset_cause: case.cause,
+        slots: BySlot { a: Knowledge::NotRead, b: Knowledge::NotRead },
+        golden: if case.golden.is_some() { Fallback::Untried } else { Fallback::Absent },
+        recovery: if case.recovery { Fallback::Untried } else { Fallback::Absent },
+    }
+}
+
+const CAUSES: [ResetCause; 5] = [ResetCause::PowerOn, ResetCause::Watchdog, ResetCause::Software, ResetCause::Fault, ResetCause::Unknown];
+
+/// Calls `check` with every case. The space is complete for phases, counters at their edges, flight, preference, truths, golden, recovery, reset
+/// causes, failing commits and the three ways in which two images compare.
+pub(crate) fn every_case(mut check: impl FnMut(&Case)) -> u64 {
+    let mut count = 0;
+    let states: Vec<Option<State>> = core::iter::once(None).chain(states().into_iter().map(Some)).collect();
+    for state in states {
+        for truths in truths() {
+            for cause in CAUSES {
+                if cause != ResetCause::PowerOn && state.is_none_or(|state| state.in_flight.is_none()) && cause != ResetCause::Watchdog {
+                    // Without a trial in flight the cause is told on, not judged: two of them are enough.
+                    continue;
+                }
+                for golden in [None, Some(false), Some(true)] {
+                    for recovery in [false, true] {
+                        for failing_commit in [None, Some(1), Some(2)] {
+                            check(&Case { state, cause, truths, golden, recovery, failing_commit });
+                            count += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    count
+}
+
+/// Every possible state of the two slots; an exhausted trial carries the reason that exhausted it.
+pub(crate) fn states() -> Vec<State> {
+    let mut states = Vec::new();
+    for a in slot_states(1) {
+        for b in slot_states(2) {
+            for preferred in Slot::BOTH {
+                for in_flight in [None, Some(Slot::A), Some(Slot::B)] {
+                    let state = State { preferred, slots: BySlot { a, b }, in_flight, ..State::new(3) };
+                    if state.is_possible(&POLICY) {
+                        states.push(state);
+                    }
+                }
+            }
+        }
+    }
+    states
+}
+
+fn slot_states(digest: u8) -> Vec<SlotState> {
+    let digest = [digest; 16];
+    let confirmed = SlotState::confirmed(digest);
+    let mut all = vec![SlotState::empty(Reason::None), confirmed, confirmed.rejected(Reason::Operator)];
+    for attempts_left in [0, 1, POLICY.attempts] {
+        for boots_left in [0, 1, POLICY.boots] {
+            all.push(SlotState { attempts_left, boots_left, reason: Reason::Fault, ..SlotState::trial(digest, &POLICY) });
+        }
+    }
+    all
+}
+
+/// Every pair of truths; where both images are authentic, the better one is A, B, or neither.
+fn truths() -> Vec<BySlot<Truth>> {
+    let versions = [((5, 1), (5, 1)), ((5, 1), (6, 1)), ((6, 1), (5, 1)), ((5, 1), (5, 2)), ((5, 2), (5, 1))];
+    let mut all = Vec::new();
+    for (of_a, of_b) in versions {
+        for a in slot_truths(1, of_a) {
+            for b in slot_truths(2, of_b) {
+                let pair = BySlot { a, b };
+                if !all.contains(&pair) {
+                    all.push(pair);
+                }
+            }
+        }
+    }
+    all
+}
+
+fn slot_truths(digest: u8, (security_counter, minor): (u32, u16)) -> [Truth; 4] {
+    let version = Version { minor, ..Version::default() };
+    let image = |digest| Verified { digest, security_counter, version };
+    [Truth::Right(image([digest; 16])), Truth::Other(image([0xee; 16])), Truth::Refused, Truth::Unreadable]
+}
+
+/// Whether the slot may boot by itself, that is not as a last resort.
+pub(crate) fn is_good_confirmed(case: &Case, slot: Slot) -> bool {
+    let confirmed = case.state.is_some_and(|state| state.phase(slot) == Phase::Confirmed);
+    confirmed && matches!(case.truths.of(slot), Truth::Right(_))
+}

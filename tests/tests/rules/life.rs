@@ -1,0 +1,579 @@
+//! The rules over the real boot, install and journal code, on every geometry.
+
+use twinslot_bootloader::boot::{Arming, Event, Outcome, WatchdogUse};
+use twinslot_bootloader::decide::{Fallback, Why};
+use twinslot_bootloader::handoff::{Booted, Verdict};
+use twinslot_bootloader::image::HEADER_SIZE;
+use twinslot_bootloader::install::{InstallError, Refusal};
+use twinslot_bootloader::journal::{Phase, SlotState, State};
+use twinslot_bootloader::reason::{Reason, ResetCause};
+use twinslot_bootloader::rejection::Rejection;
+use twinslot_bootloader::slot::Slot;
+use twinslot_bootloader::storage::Region;
+use twinslot_tests::board::RAM_BASE;
+use twinslot_tests::flash::SimFlash;
+use twinslot_tests::host::{Boot, Host, Settings, image, signed};
+use twinslot_tests::image::{Image, ImageBuilder, Signer};
+use twinslot_tests::on_every_geometry;
+use twinslot_tests::random::Random;
+use twinslot_tests::storage::Geometry;
+
+const A: Region = Region::Slot(Slot::A);
+const B: Region = Region::Slot(Slot::B);
+
+/// Slot A confirmed and running, slot B confirmed before it.
+fn two_confirmed<const WRITE: usize, const ERASE: usize>(geometry: Geometry) -> (Host<WRITE, ERASE>, Image, Image) {
+    let (a, b) = (image(1), image(2));
+    let mut host = Host::running(geometry, &a);
+    host.storage.put(B, &b.slot);
+    let mut state = host.state().expect("a journal");
+    state.slots.b = SlotState::confirmed(b.short_digest());
+    host.set_state(&state);
+    (host, a, b)
+}
+
+/// Slot A confirmed and running, a trial armed in slot B.
+fn trial_armed<const WRITE: usize, const ERASE: usize>(geometry: Geometry) -> (Host<WRITE, ERASE>, Image, Image) {
+    let (a, b) = (image(1), image(2));
+    let mut host = Host::running(geometry, &a);
+    host.install(&b).expect("an install on good flash");
+    (host, a, b)
+}
+
+#[track_caller]
+fn assert_runs<const WRITE: usize, const ERASE: usize>(host: &Host<WRITE, ERASE>, boot: &Boot, image: &Image, slot: Slot, why: Why) {
+    assert_eq!(boot.slot(), Some((slot, why)), "{boot:?}");
+    let part = &image.manifest.parts[0];
+    let stored = &image.slot[part.offset as usize..(part.offset + part.len) as usize];
+    assert_eq!(host.memory.peek(RAM_BASE, part.len), stored, "what runs is what was signed");
+    assert_eq!(boot.handoff.digest, image.digest);
+}
+
+#[test]
+fn never_unverified() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let a = image(1);
+        let mut random = Random::new(1);
+        let part = a.manifest.parts[0];
+        for _ in 0..150 {
+            let mut host = Host::<WRITE, ERASE>::running(geometry, &a);
+            let inside = random.below(2) * part.offset + random.below(1024);
+            let (at, bit) = (inside as u32, (random.below(8)) as u8);
+            host.storage.flip(A, at, bit);
+            let boot = host.boot(ResetCause::PowerOn);
+            assert!(matches!(boot.outcome, Outcome::Halt(Reason::Refused(_))), "bit {bit} of byte {at} flipped: {boot:?}");
+            assert_eq!(boot.operations, 0);
+        }
+        let (mut host, a, b) = two_confirmed::<WRITE, ERASE>(geometry);
+        let boot = host.boot(ResetCause::PowerOn);
+        assert_runs(&host, &boot, &a, Slot::A, Why::Confirmed);
+        host.storage.flip(A, part.offset as u32 + 100, 0);
+        let boot = host.boot(ResetCause::PowerOn);
+        assert_runs(&host, &boot, &b, Slot::B, Why::Fallback);
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn intent_before_jump() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let (mut host, _, b) = trial_armed::<WRITE, ERASE>(geometry);
+        let boot = host.boot(ResetCause::Software);
+        assert_runs(&host, &boot, &b, Slot::B, Why::Trial);
+        let state = host.state().expect("a journal");
+        assert_eq!((state.in_flight, state.slots.b.boots_left), (Some(Slot::B), host.settings.policy.boots - 1));
+
+        for log in [Region::Log0, Region::Log1] {
+            for swallowed in [false, true] {
+                let (mut host, a, _) = trial_armed::<WRITE, ERASE>(geometry);
+                if swallowed { host.storage.swallow_writes(log) } else { host.storage.fail_writes(log) }
+                let boot = host.boot(ResetCause::Software);
+                assert_runs(&host, &boot, &a, Slot::A, Why::Fallback);
+                assert_eq!(boot.events.iter().filter(|event| matches!(event, Event::CommitFailed(_))).count(), 1);
+            }
+        }
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn trial_is_bounded() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let causes = [
+            (ResetCause::Watchdog, Reason::Watchdog, 3),
+            (ResetCause::Software, Reason::SoftwareReset, 3),
+            (ResetCause::Fault, Reason::Fault, 3),
+            (ResetCause::Unknown, Reason::UnknownReset, 3),
+            (ResetCause::PowerOn, Reason::BootsUsedUp, 10),
+        ];
+        for (cause, reason, boots) in causes {
+            let (mut host, a, b) = trial_armed::<WRITE, ERASE>(geometry);
+            let boot = host.boot(ResetCause::Software);
+            assert_runs(&host, &boot, &b, Slot::B, Why::Trial);
+            assert_eq!(boot.handoff.attempts_left, 3);
+            for _ in 1..boots {
+                let boot = host.boot(cause);
+                assert_runs(&host, &boot, &b, Slot::B, Why::Trial);
+            }
+            let boot = host.boot(cause);
+            assert_runs(&host, &boot, &a, Slot::A, Why::Confirmed);
+            assert_eq!(boot.handoff.last_revert.map(|revert| (revert.slot, revert.reason)), Some((Slot::B, reason)));
+            assert_eq!(host.state().expect("a journal").slots.b.reason, reason);
+            host.assert_flash_rules();
+        }
+        bounded_under_any_mixture::<WRITE, ERASE>(geometry);
+    }
+    on_every_geometry!(check);
+}
+
+fn bounded_under_any_mixture<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+    let mut random = Random::new(7);
+    for _ in 0..20 {
+        let (mut host, ..) = trial_armed::<WRITE, ERASE>(geometry);
+        let (mut trials, mut blamed) = (0, 0);
+        loop {
+            let cause = if random.below(3) == 0 { ResetCause::Watchdog } else { ResetCause::PowerOn };
+            let boot = host.boot(cause);
+            blamed += u32::from(trials > 0 && cause == ResetCause::Watchdog);
+            match boot.slot() {
+                Some((Slot::B, Why::Trial)) => trials += 1,
+                Some((Slot::A, Why::Confirmed)) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(trials == 10 || blamed == 3, "{trials} trials, {blamed} of them blamed");
+        assert!(trials <= 10 && blamed <= 3);
+    }
+}
+
+#[test]
+fn trial_has_a_deadline() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let (mut host, ..) = trial_armed::<WRITE, ERASE>(geometry);
+        assert!(host.boot(ResetCause::Software).slot().is_some_and(|(_, why)| why == Why::Trial));
+        assert_eq!(host.machine.armed, [Arming::Trial]);
+
+        let (mut host, a, _) = trial_armed::<WRITE, ERASE>(geometry);
+        host.machine.broken_watchdog = true;
+        let boot = host.boot(ResetCause::Software);
+        assert_runs(&host, &boot, &a, Slot::A, Why::Fallback);
+        assert!(boot.events.contains(&Event::NoWatchdog));
+
+        let (mut host, _, b) = trial_armed::<WRITE, ERASE>(geometry);
+        host.settings.watchdog = WatchdogUse::TrialsMayHang;
+        let boot = host.boot(ResetCause::Software);
+        assert_runs(&host, &boot, &b, Slot::B, Why::Trial);
+        assert!(host.machine.armed.is_empty(), "the board opted out by name");
+
+        let mut host = Host::<WRITE, ERASE>::running(geometry, &image(1));
+        assert!(host.machine.armed.is_empty(), "a confirmed boot needs no watchdog");
+        host.settings.watchdog = WatchdogUse::EveryBoot;
+        host.boot(ResetCause::PowerOn);
+        assert_eq!(host.machine.armed, [Arming::EveryBoot]);
+        host.machine.broken_watchdog = true;
+        assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::A, Why::Confirmed)), "a confirmed image runs without one");
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn reverts_and_says_why() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let other = image(9);
+        let stale = signed(ImageBuilder::new(2).forge(|manifest| manifest.hw = 1));
+        let damages: [(&dyn Fn(&mut Host<WRITE, ERASE>), Rejection); 4] = [
+            (&|host| host.storage.flip(B, 4096 + 50, 3), Rejection::DigestMismatch),
+            (&|host| host.storage.flip(B, 40, 3), Rejection::CrcMismatch),
+            (&|host| host.storage.put(B, &other.slot), Rejection::NotTheArmedImage),
+            (&|host| host.storage.put(B, &stale.slot), Rejection::WrongHardware),
+        ];
+        for (damage, rejection) in damages {
+            let (mut host, a, b) = trial_armed::<WRITE, ERASE>(geometry);
+            damage(&mut host);
+            let boot = host.boot(ResetCause::Software);
+            assert_runs(&host, &boot, &a, Slot::A, Why::Confirmed);
+            let revert = boot.handoff.last_revert.expect("a revert");
+            assert_eq!((revert.slot, revert.reason), (Slot::B, Reason::Refused(rejection)));
+            assert_eq!(revert.sequence, host.journal().sequence(), "the record that gave it up");
+            assert!(boot.events.contains(&Event::Reverted(revert)));
+            host.storage.put(B, &b.slot);
+            for cause in [ResetCause::PowerOn, ResetCause::Watchdog] {
+                let boot = host.boot(cause);
+                assert_runs(&host, &boot, &a, Slot::A, Why::Confirmed);
+                assert_eq!((boot.operations, boot.handoff.last_revert), (0, Some(revert)), "given up for good");
+            }
+            host.install(&b).expect("the good image again");
+            let boot = host.boot(ResetCause::Software);
+            assert_runs(&host, &boot, &b, Slot::B, Why::Trial);
+            host.assert_flash_rules();
+        }
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn slots_are_independent() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        for (offset, len) in [(0, 1), (1000, 24), (4096, 1), (4096 + 4_999, 1)] {
+            let (mut host, a, b) = two_confirmed::<WRITE, ERASE>(geometry);
+            let before = host.state();
+            let at = host.storage.address(A, offset);
+            host.storage.flash.fail_reads(at..at + len);
+            let boot = host.boot(ResetCause::PowerOn);
+            assert_runs(&host, &boot, &b, Slot::B, Why::Fallback);
+            assert_eq!((boot.handoff.verdicts.a, boot.operations), (Verdict::ReadError, 0));
+            assert_eq!(host.state(), before, "a read error rejects nothing");
+            host.storage.flash.heal();
+            let boot = host.boot(ResetCause::PowerOn);
+            assert_runs(&host, &boot, &a, Slot::A, Why::Confirmed);
+        }
+        let (mut host, a, b) = trial_armed::<WRITE, ERASE>(geometry);
+        host.storage.fail_reads(B);
+        let boot = host.boot(ResetCause::Software);
+        assert_runs(&host, &boot, &a, Slot::A, Why::Fallback);
+        assert_eq!(host.state().expect("a journal").slots.b, SlotState::trial(b.short_digest(), &host.settings.policy));
+        host.storage.flash.heal();
+        let boot = host.boot(ResetCause::PowerOn);
+        assert_runs(&host, &boot, &b, Slot::B, Why::Trial);
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn confirmed_boot_is_write_free() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let (mut host, ..) = two_confirmed::<WRITE, ERASE>(geometry);
+        let confirmed = host.state().expect("a journal");
+        for neighbour in [confirmed.slots.b, confirmed.slots.b.rejected(Reason::Fault), SlotState::empty(Reason::None)] {
+            let mut state = confirmed;
+            state.slots.b = neighbour;
+            host.set_state(&state);
+            let bytes = host.storage.flash.bytes().to_vec();
+            for cause in [ResetCause::PowerOn, ResetCause::Watchdog, ResetCause::Software, ResetCause::Fault, ResetCause::Unknown] {
+                let boot = host.boot(cause);
+                assert_eq!((boot.slot(), boot.operations), (Some((Slot::A, Why::Confirmed)), 0));
+                assert_eq!(boot.handoff.verdicts.b, Verdict::NotExamined, "one slot is examined");
+                assert!(!boot.events.iter().any(|event| matches!(event, Event::Committed { .. } | Event::JournalRepaired)));
+            }
+            assert!(bytes == host.storage.flash.bytes(), "not a bit has changed");
+        }
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn floor_is_monotone() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let of = |seed, counter| signed(ImageBuilder::new(seed).counter(counter));
+        let mut host = Host::<WRITE, ERASE>::running(geometry, &of(1, 5));
+        host.update(&of(2, 7)).expect("a newer counter");
+        let state = host.state().expect("a journal");
+        assert_eq!((state.floor, state.slots.a.phase, state.slots.a.reason), (7, Phase::Rejected, Reason::Refused(Rejection::BelowFloor)));
+        assert_eq!(host.install(&of(3, 6)), Err(Rejection::BelowFloor.into()));
+        for log in [Region::Log0, Region::Log1] {
+            host.storage.put(log, &[]);
+            assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::B, Why::Confirmed)));
+            assert_eq!(host.state().expect("a journal").floor, 7, "one copy keeps the floor");
+        }
+        host.update(&of(4, 7)).expect("the same counter");
+        assert_eq!(host.state().expect("a journal").floor, 7);
+        host.assert_flash_rules();
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn floor_is_monotone_in_a_counter_that_outlives_the_journal() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let of = |seed, counter| signed(ImageBuilder::new(seed).counter(counter));
+        let mut host = Host::<WRITE, ERASE>::running(geometry, &of(1, 5));
+        host.counter.present = true;
+        host.update(&of(2, 7)).expect("a newer counter");
+        assert_eq!(host.counter.value, 7);
+        host.storage.put(Region::Log0, &[]);
+        host.storage.put(Region::Log1, &[]);
+        let boot = host.boot(ResetCause::PowerOn);
+        assert_eq!(boot.slot(), Some((Slot::B, Why::Trial)), "the old image stays below the floor");
+        assert_eq!(boot.handoff.verdicts.a, Verdict::Refused(Reason::Refused(Rejection::BelowFloor)));
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn revocation_never_orphans_itself() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let ids: Vec<_> = (1..=3).map(|number| Signer::cheap(number).id(&mut twinslot_tests::crypto::CheapCrypto)).collect();
+        let build = |builder: ImageBuilder, keys: &[u8]| {
+            keys.iter().fold(builder, |builder, key| builder.signer(Signer::cheap(*key))).build(&mut twinslot_tests::crypto::CheapCrypto)
+        };
+        let mut host = Host::<WRITE, ERASE>::running(geometry, &image(1));
+        let suicidal = build(ImageBuilder::new(2).revoke(&ids[..1]), &[1]);
+        assert_eq!(host.install(&suicidal), Err(Rejection::TooFewSignatures.into()));
+        let all = build(ImageBuilder::new(2).revoke(&ids), &[1, 2, 3]);
+        assert_eq!(host.install(&all), Err(Rejection::TooFewSignatures.into()));
+        host.settings = Settings { recovery: Fallback::Absent, ..Settings::new(2) };
+        let (old, new) = (build(ImageBuilder::new(1), &[1, 2]), build(ImageBuilder::new(2).revoke(&ids[..1]), &[2, 3]));
+        host.storage.put(A, &old.slot);
+        let mut state = host.state().expect("a journal");
+        state.slots.a = SlotState::confirmed(old.short_digest());
+        host.set_state(&state);
+        assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::A, Why::Confirmed)));
+        host.update(&new).expect("a revocation that leaves enough keys");
+        let state = host.state().expect("a journal");
+        assert_eq!(&*state.revoked, &ids[..1]);
+        assert_eq!((state.slots.a.phase, state.slots.b.phase), (Phase::Rejected, Phase::Confirmed), "what lost its signature is cut off");
+        assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::B, Why::Confirmed)), "the revoking image itself boots");
+        let one_left = build(ImageBuilder::new(3).revoke(&ids[1..2]), &[2, 3]);
+        assert_eq!(host.install(&one_left), Err(Rejection::TooFewSignatures.into()));
+        let too_many = build(ImageBuilder::new(3).revoke(&ids[..2]), &[2, 3]);
+        assert_eq!(host.install(&too_many), Err(Rejection::TooFewSignatures.into()));
+        assert_eq!(host.install(&build(ImageBuilder::new(3), &[1, 2])), Err(Rejection::TooFewSignatures.into()), "revoked signatures do not count");
+        host.update(&build(ImageBuilder::new(3), &[1, 2, 3])).expect("revoked signatures do no harm");
+        assert_eq!(&*host.state().expect("a journal").revoked, &ids[..1], "revocations are never dropped");
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn last_confirmed_is_untouchable() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let (a, b) = (image(1), image(2));
+        let mut running_a = Host::<WRITE, ERASE>::running(geometry, &a);
+        running_a.storage.put(B, &b.slot);
+        let refused = |refusal: Refusal| Err(InstallError::Refused(refusal));
+        assert_eq!(running_a.write(|session| session.inactive_slot(Slot::A).map(|_| ())), refused(Refusal::RunningSlot));
+        assert_eq!(running_a.write(|session| session.arm(Slot::A)), refused(Refusal::RunningSlot));
+        assert_eq!(running_a.write(|session| session.reject(Slot::A)), refused(Refusal::RunningSlot));
+        assert_eq!(running_a.write(|session| session.condemn()), refused(Refusal::OnlyConfirmedSlot));
+        assert_eq!(running_a.write(|session| session.revert()), refused(Refusal::NotTheTrial));
+        assert_eq!(running_a.write_offline(|session| session.arm(Slot::A)), refused(Refusal::OnlyConfirmedSlot));
+        assert_eq!(running_a.write_offline(|session| session.reject(Slot::A)), refused(Refusal::OnlyConfirmedSlot));
+        assert_eq!(running_a.write_offline(|session| session.inactive_slot(Slot::A).map(|_| ())), refused(Refusal::OnlyConfirmedSlot));
+
+        // The running trial may not overwrite what it would fall back to either.
+        let (mut host, ..) = trial_armed::<WRITE, ERASE>(geometry);
+        host.boot(ResetCause::Software);
+        assert_eq!(host.install(&image(3)), refused(Refusal::TrialPending));
+        assert_eq!(host.write(|session| session.reject(Slot::A)), refused(Refusal::OnlyConfirmedSlot));
+        assert_eq!(host.write(|session| session.arm(Slot::A)), refused(Refusal::TrialPending));
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn last_confirmed_is_untouchable_in_every_state() {
+    let (a, b, c) = (image(1), image(2), image(3));
+    let digests = [a.short_digest(), b.short_digest()];
+    for mut state in crate::cases::states() {
+        for slot in Slot::BOTH {
+            let entry = state.slots.of_mut(slot);
+            if entry.phase != Phase::Empty {
+                entry.digest = digests[slot as usize];
+            }
+        }
+        let Some(only) = Slot::BOTH.into_iter().find(|slot| state.is_only_confirmed(*slot)) else { continue };
+        for booted in [Booted::Slot(Slot::A), Booted::Slot(Slot::B), Booted::Golden, Booted::Nothing] {
+            let mut host = Host::<4, 4096>::new(twinslot_tests::geometry::NOR);
+            host.storage.put(A, &a.slot);
+            host.storage.put(B, &b.slot);
+            host.set_state(&state);
+            host.handoff.booted = booted;
+            host.handoff.digest = if booted == Booted::Slot(Slot::B) { b.digest } else { a.digest };
+            let bytes = host.storage.bytes(Region::Slot(only)).to_vec();
+            try_everything(&mut host, &c);
+            let after = host.state().expect("a journal");
+            let still = Slot::BOTH.into_iter().filter(|slot| after.phase(*slot) == Phase::Confirmed).count();
+            assert!(still >= 1, "{state:?} {booted:?}: {after:?}");
+            if !after.slots.of(only.other()).digest.eq(&digests[only.other() as usize]) || after.phase(only.other()) != Phase::Confirmed {
+                assert_eq!(after.slots.of(only), state.slots.of(only), "{booted:?}");
+                assert!(bytes == host.storage.bytes(Region::Slot(only)), "{booted:?}");
+            }
+        }
+    }
+}
+
+/// Every operation of a writer, on both slots, as the running system and as a tool; most are refused.
+fn try_everything(host: &mut Host<4, 4096>, image: &Image) {
+    for slot in Slot::BOTH {
+        let _ = host.write(|session| session.reject(slot));
+        let _ = host.write_offline(|session| session.reject(slot));
+        let _ = host.write(|session| session.arm(slot));
+        let _ = host.write_offline(|session| session.arm(slot));
+        let _ = host.write(|session| {
+            let target = session.inactive_slot(slot)?;
+            let mut install = session.install(target, image.header(), &image.table)?;
+            install.write_chunk(image.chunk(0))
+        });
+    }
+    let _ = host.write(|session| session.revert());
+    let _ = host.write(|session| session.condemn());
+    let _ = host.write(|session| session.rollback());
+    let _ = host.write(|session| session.repair());
+}
+
+#[test]
+fn lost_state_is_cautious() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let of = |seed, counter| signed(ImageBuilder::new(seed).counter(counter));
+        let first = [((1, 5), (2, 6), Slot::B), ((1, 6), (2, 5), Slot::A), ((2, 5), (1, 5), Slot::B), ((1, 5), (2, 5), Slot::A), ((1, 5), (1, 5), Slot::A)];
+        for ((seed_a, counter_a), (seed_b, counter_b), expected) in first {
+            let mut host = Host::<WRITE, ERASE>::new(geometry);
+            host.storage.put(A, &of(seed_a, counter_a).slot);
+            host.storage.put(B, &of(seed_b, counter_b).slot);
+            let boot = host.boot(ResetCause::PowerOn);
+            assert_eq!(boot.slot(), Some((expected, Why::Trial)), "{boot:?}");
+            assert!(boot.events.contains(&Event::JournalLost));
+            let state = host.state().expect("a journal");
+            assert_eq!((state.slots.a.phase, state.slots.b.phase), (Phase::Trial, Phase::Trial), "never confirmed by default");
+            host.confirm().expect("a trial after a loss is confirmed like any other");
+            host.assert_flash_rules();
+        }
+        let mut host = Host::<WRITE, ERASE>::new(geometry);
+        host.storage.put(B, &image(2).slot);
+        assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::B, Why::Trial)));
+        assert_eq!(host.state().expect("a journal").slots.a.reason, Reason::Refused(Rejection::WrongMagic));
+
+        let mut blank = Host::<WRITE, ERASE>::new(geometry);
+        let boot = blank.boot(ResetCause::PowerOn);
+        assert_eq!((boot.outcome, boot.operations), (Outcome::Halt(Reason::Refused(Rejection::WrongMagic)), 0), "nothing to try, nothing to write");
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn last_resort_is_ordered() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let (mut host, a, b) = two_confirmed::<WRITE, ERASE>(geometry);
+        host.settings = Settings { golden: Fallback::Untried, recovery: Fallback::Untried, ..host.settings };
+        let golden = image(3);
+        host.storage.put(Region::Golden, &golden.slot);
+        assert_runs_next(&mut host, &a, Slot::A, Why::Confirmed);
+        host.storage.flip(A, 4096, 0);
+        assert_runs_next(&mut host, &b, Slot::B, Why::Fallback);
+        let mut state = host.state().expect("a journal");
+        state.slots.b = SlotState::trial(b.short_digest(), &host.settings.policy);
+        host.set_state(&state);
+        assert_runs_next(&mut host, &b, Slot::B, Why::Trial);
+        state.slots.b = state.slots.b.rejected(Reason::HealthCheck);
+        host.set_state(&state);
+        let boot = host.boot(ResetCause::PowerOn);
+        assert_eq!((boot.handoff.booted, boot.handoff.why, boot.operations), (Booted::Golden, Why::Golden, 0));
+        assert_eq!(boot.handoff.digest, golden.digest);
+        host.storage.flip(Region::Golden, 4096, 0);
+        let boot = host.boot(ResetCause::PowerOn);
+        assert_eq!((boot.outcome, boot.handoff.booted, boot.operations), (Outcome::Recover, Booted::Nothing, 0));
+        host.settings.recovery = Fallback::Absent;
+        for cause in [ResetCause::Watchdog, ResetCause::Fault] {
+            let boot = host.boot(cause);
+            assert_runs(&host, &boot, &b, Slot::B, Why::LastResort);
+            assert_eq!((boot.handoff.phase, boot.operations), (Phase::Rejected, 0), "unbounded and write-free");
+        }
+        host.storage.flip(B, 4096, 0);
+        let boot = host.boot(ResetCause::PowerOn);
+        assert_eq!(boot.outcome, Outcome::Halt(Reason::Refused(Rejection::DigestMismatch)));
+        assert_eq!(boot.handoff.halt_reason, Reason::Refused(Rejection::DigestMismatch));
+    }
+    on_every_geometry!(check);
+}
+
+fn assert_runs_next<const WRITE: usize, const ERASE: usize>(host: &mut Host<WRITE, ERASE>, image: &Image, slot: Slot, why: Why)
+where
+    SimFlash<WRITE, ERASE>: embedded_storage::nor_flash::NorFlash,
+{
+    let boot = host.boot(ResetCause::PowerOn);
+    assert_runs(host, &boot, image, slot, why);
+}
+
+#[test]
+fn symmetric() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let images = [image(1), image(2)];
+        let garbage = Random::new(3).bytes(8_000);
+        for state in crate::cases::states() {
+            for content in 0..4 {
+                let ends = [false, true].map(|mirrored| {
+                    let mut host = Host::<WRITE, ERASE>::new(geometry);
+                    let mut state = with_digests(state, &images);
+                    for (slot, bit) in [(Slot::A, 1), (Slot::B, 2)] {
+                        let bytes = if content & bit == 0 { &images[slot as usize].slot } else { &garbage };
+                        let lies_in = if mirrored { slot.other() } else { slot };
+                        host.storage.put(Region::Slot(lies_in), bytes);
+                    }
+                    state = if mirrored { state.swapped() } else { state };
+                    host.set_state(&state);
+                    let boot = host.boot(ResetCause::Watchdog);
+                    let slot = boot.slot().map(|(slot, why)| (if mirrored { slot.other() } else { slot }, why));
+                    let after = host.state().map(|state| if mirrored { state.swapped() } else { state });
+                    (slot, after, boot.handoff.halt_reason)
+                });
+                assert_eq!(ends[0], ends[1], "{state:?} {content}");
+            }
+        }
+    }
+    check::<4, 4096>(twinslot_tests::geometry::NOR);
+}
+
+fn with_digests(mut state: State, images: &[Image; 2]) -> State {
+    for slot in Slot::BOTH {
+        let entry = state.slots.of_mut(slot);
+        if entry.phase != Phase::Empty {
+            entry.digest = images[slot as usize].short_digest();
+        }
+    }
+    state
+}
+
+#[test]
+fn bad_neighbour_is_inert() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let a = image(1);
+        let mut host = Host::<WRITE, ERASE>::running(geometry, &a);
+        let reference = host.boot(ResetCause::PowerOn).handoff;
+        let mut random = Random::new(11);
+        for round in 0..40 {
+            let mut bytes = if round % 2 == 0 { random.bytes(8_192) } else { image(2).slot };
+            for _ in 0..8 {
+                let at = random.below(HEADER_SIZE as u64) as usize;
+                bytes[at] = random.byte();
+            }
+            host.storage.put(B, &bytes);
+            let boot = host.boot(ResetCause::PowerOn);
+            assert_runs(&host, &boot, &a, Slot::A, Why::Confirmed);
+            assert_eq!((boot.handoff, boot.operations), (reference.clone(), 0));
+        }
+        host.storage.fail_reads(B);
+        assert_eq!(host.boot(ResetCause::PowerOn).handoff, reference, "not even looked at");
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn no_livelock() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let mut random = Random::new(5);
+        for _ in 0..60 {
+            let (mut host, ..) = trial_armed::<WRITE, ERASE>(geometry);
+            match random.below(4) {
+                0 => host.storage.fail_writes(if random.below(2) == 0 { Region::Log0 } else { Region::Log1 }),
+                1 => host.storage.swallow_writes(if random.below(2) == 0 { Region::Log0 } else { Region::Log1 }),
+                2 => host.storage.fail_reads(if random.below(2) == 0 { Region::Log0 } else { Region::Log1 }),
+                _ => host.storage.flip(B, random.below(8192) as u32, 1),
+            }
+            let mut last = (None, 0);
+            for _ in 0..16 {
+                let boot = host.boot(ResetCause::Watchdog);
+                let failed = boot.events.iter().filter(|event| matches!(event, Event::CommitFailed(_))).count();
+                assert!(failed <= 1, "at most one commit fails: {:?}", boot.events);
+                assert!(boot.slot().is_some(), "{boot:?}");
+                last = (boot.slot(), failed);
+            }
+            let (slot, failed) = last;
+            assert!(matches!(slot, Some((Slot::A, Why::Confirmed | Why::Fallback))), "the host comes to rest: {slot:?}");
+            if failed == 0 {
+                assert_eq!(host.boot(ResetCause::Watchdog).operations, 0, "at rest nothing is written");
+            }
+            host.assert_flash_rules();
+        }
+    }
+    on_every_geometry!(check);
+}

@@ -1,0 +1,7 @@
+//! One test for each rule of the slot decision, named after the rule.
+
+mod cases;
+mod decision;
+mod life;
+mod model;
+mod power;

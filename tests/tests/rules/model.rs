@@ -1,0 +1,171 @@
+//! What the design says the decision comes to, in one pass over the truth instead of step by step over knowledge.
+
+use twinslot_bootloader::decide::{Verified, Why};
+use twinslot_bootloader::journal::{Phase, Revert, SlotState, State};
+use twinslot_bootloader::reason::{Reason, ResetCause};
+use twinslot_bootloader::rejection::Rejection;
+use twinslot_bootloader::slot::{BySlot, Slot};
+
+use crate::cases::{Case, End, POLICY, SEQUENCE, Truth};
+
+pub(crate) struct World<'a> {
+    case: &'a Case,
+    pub(crate) state: Option<State>,
+    pub(crate) tried: u8,
+    writable: bool,
+}
+
+/// The end that the design asks for, and the world as it is then.
+pub(crate) fn expected(case: &Case) -> (End, World<'_>) {
+    let mut world = World { case, state: case.state, tried: 0, writable: true };
+    if world.state.is_none() {
+        world.start_over();
+    } else {
+        world.settle_flight();
+    }
+    let end = world.ordinary().unwrap_or_else(|| world.last_resort());
+    (end, world)
+}
+
+impl World<'_> {
+    fn commit(&mut self, state: State) -> bool {
+        self.tried += 1;
+        if self.case.failing_commit == Some(self.tried) {
+            self.writable = false;
+        } else {
+            self.state = Some(state);
+        }
+        self.writable
+    }
+
+    fn next_sequence(&self) -> u64 {
+        SEQUENCE + u64::from(self.tried)
+    }
+
+    /// A lost journal: authentic images become trials, nothing becomes confirmed, and nothing is committed for nothing.
+    fn start_over(&mut self) {
+        let Some(best) = self.best() else { return };
+        let entry = |truth: &Truth| match truth {
+            Truth::Right(image) | Truth::Other(image) => SlotState::trial(image.digest, &POLICY),
+            Truth::Refused => SlotState::empty(Reason::None).rejected(Reason::Refused(Rejection::DigestMismatch)),
+            Truth::Unreadable => SlotState::empty(Reason::ReadError),
+        };
+        let slots = BySlot { a: entry(&self.case.truths.a), b: entry(&self.case.truths.b) };
+        self.commit(State { preferred: best, slots, ..State::new(0) });
+    }
+
+    /// An unconfirmed trial that was jumped to pays with an attempt, unless the power was cut.
+    fn settle_flight(&mut self) {
+        let Some(mut state) = self.state else { return };
+        let Some(slot) = state.in_flight.take() else { return };
+        let reason = match self.case.cause {
+            ResetCause::PowerOn => None,
+            ResetCause::Watchdog => Some(Reason::Watchdog),
+            ResetCause::Software => Some(Reason::SoftwareReset),
+            ResetCause::Fault => Some(Reason::Fault),
+            ResetCause::Unknown => Some(Reason::UnknownReset),
+        };
+        let entry = state.slots.of_mut(slot);
+        if let Some(reason) = reason {
+            entry.attempts_left = entry.attempts_left.saturating_sub(1);
+            entry.reason = reason;
+        }
+        if let Some(reason) = exhausted(entry) {
+            give_up(&mut state, slot, reason, self.next_sequence());
+        }
+        self.commit(state);
+    }
+
+    /// An armed trial that is preferred, the confirmed slots, another trial: the first that works.
+    fn ordinary(&mut self) -> Option<End> {
+        for _ in 0..4 {
+            let state = self.state?;
+            let order = [(state.preferred, true), (state.preferred, false), (state.preferred.other(), false), (state.preferred.other(), true)];
+            let mut changed = false;
+            for (slot, as_trial) in order {
+                let is_trial = state.phase(slot) == Phase::Trial;
+                if as_trial && is_trial && self.writable {
+                    if let Some(end) = self.try_trial(slot) {
+                        return Some(end);
+                    }
+                    changed = self.state != Some(state) || !self.writable;
+                }
+                if changed {
+                    break;
+                }
+                if !as_trial && state.phase(slot) == Phase::Confirmed && matches!(self.case.truths.of(slot), Truth::Right(_)) {
+                    let why = if slot == state.preferred { Why::Confirmed } else { Why::Fallback };
+                    return Some(End::Boot(slot, why));
+                }
+            }
+            if !changed {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Boots a trial after committing the intent, or gives it up, or leaves it alone when it can not be read.
+    fn try_trial(&mut self, slot: Slot) -> Option<End> {
+        let mut state = self.state?;
+        let entry = *state.slots.of(slot);
+        let verdict = match self.case.truths.of(slot) {
+            _ if exhausted(&entry).is_some() => exhausted(&entry),
+            Truth::Unreadable => return None,
+            Truth::Refused => Some(Reason::Refused(Rejection::DigestMismatch)),
+            Truth::Right(image) | Truth::Other(image) if image.digest != entry.digest => Some(Reason::Refused(Rejection::NotTheArmedImage)),
+            Truth::Right(_) | Truth::Other(_) => None,
+        };
+        if let Some(reason) = verdict {
+            give_up(&mut state, slot, reason, self.next_sequence());
+            self.commit(state);
+            return None;
+        }
+        state.in_flight = Some(slot);
+        state.slots.of_mut(slot).boots_left -= 1;
+        self.commit(state).then_some(End::Boot(slot, Why::Trial))
+    }
+
+    fn last_resort(&self) -> End {
+        if self.case.golden == Some(true) {
+            return End::Golden;
+        }
+        if self.case.recovery {
+            return End::Recover;
+        }
+        match self.best() {
+            Some(slot) => End::Boot(slot, Why::LastResort),
+            None if Slot::BOTH.iter().any(|slot| *self.case.truths.of(*slot) == Truth::Refused) => {
+                End::Halt(Reason::Refused(Rejection::DigestMismatch))
+            }
+            None => End::Halt(Reason::ReadError),
+        }
+    }
+
+    /// Higher security counter first, then lower version, then A.
+    fn best(&self) -> Option<Slot> {
+        let key = |slot: Slot, image: Verified| (core::cmp::Reverse(image.security_counter), image.version, slot);
+        Slot::BOTH
+            .into_iter()
+            .filter_map(|slot| Some((slot, self.case.truths.of(slot).authentic()?)))
+            .min_by_key(|(slot, image)| key(*slot, *image))
+            .map(|(slot, _)| slot)
+    }
+}
+
+fn exhausted(entry: &SlotState) -> Option<Reason> {
+    match (entry.attempts_left, entry.boots_left) {
+        (0, _) => Some(entry.reason),
+        (_, 0) => Some(Reason::BootsUsedUp),
+        _ => None,
+    }
+}
+
+fn give_up(state: &mut State, slot: Slot, reason: Reason, sequence: u64) {
+    let digest = state.slots.of(slot).digest;
+    *state.slots.of_mut(slot) = SlotState { phase: Phase::Rejected, attempts_left: 0, boots_left: 0, digest, reason };
+    if matches!(state.phase(slot.other()), Phase::Confirmed | Phase::Trial) {
+        state.preferred = slot.other();
+    }
+    state.last_revert = Some(Revert { slot, reason, sequence });
+}
