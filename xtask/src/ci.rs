@@ -52,7 +52,8 @@ pub(crate) fn ci(workspace: &Workspace) -> Result<String> {
     let passed = rows.iter().filter(|row| matches!(row.result, Ok(Ended::Passed(_)))).count();
     let closing = format!("\n{}\n{passed} passed, {failed} failed", table.join("\n"));
     if failed > 0 {
-        bail!("{closing}");
+        println!("{closing}");
+        bail!("{failed} of {} steps failed", rows.len());
     }
     Ok(closing)
 }
