@@ -230,6 +230,18 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
         Ok(None)
     }
 
+    /// Erases up to `end`, the header's unit last: while that reads blank and its erase was cut, the first chunk is not there either.
+    fn erase(&mut self, end: u64) -> Result<(), StorageError> {
+        let first = if self.erased == 0 { HEADER_SIZE_U64.max(S::Flash::ERASE_SIZE as u64).min(end) } else { self.erased };
+        let mut window = self.session.storage.region(Region::Slot(self.slot));
+        window.erase(narrow(first)?, narrow(end)?)?;
+        if self.erased == 0 {
+            window.erase(0, narrow(first)?)?;
+        }
+        self.erased = end;
+        Ok(())
+    }
+
     /// Writes bytes of the slot in ascending order, erasing each unit as it is reached.
     fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), StorageError> {
         if bytes.is_empty() {
@@ -238,8 +250,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
         let end = at.checked_add(bytes.len() as u64).ok_or(StorageError)?;
         let erase_end = end.checked_next_multiple_of(S::Flash::ERASE_SIZE as u64).ok_or(StorageError)?;
         if erase_end > self.erased {
-            self.session.storage.region(Region::Slot(self.slot)).erase(narrow(self.erased)?, narrow(erase_end)?)?;
-            self.erased = erase_end;
+            self.erase(erase_end)?;
         }
         write_padded(self.session.storage, self.slot, narrow(at)?, bytes)
     }
