@@ -19,7 +19,7 @@ pub enum Tear {
     Before,
     /// The first half of it happened.
     FirstHalf,
-    /// The second half of it happened.
+    /// The second half of it happened: flash may erase its rows in any order.
     SecondHalf,
     /// Programming cleared some of the bits; an erase left noise.
     Noise,
@@ -86,8 +86,8 @@ enum Cell {
 enum Operation {
     Program(u32, Vec<u8>),
     Erase(u32),
-    /// What an erase that was cut leaves.
-    Left(u32, Vec<u8>, Cell),
+    /// What an erase that was cut leaves: the bytes of the unit, and which of them count as erased, or not to be relied on.
+    Left(u32, Vec<u8>, Range<usize>, Cell),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -288,18 +288,20 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
     fn torn_erase(&self, at: u32, cut: Cut) -> Option<Operation> {
         let start = at as usize;
         let mut left = self.view[start..start + ERASE].to_vec();
-        match cut.tear {
+        let (range, cell) = match cut.tear {
             Tear::Before => return None,
-            Tear::FirstHalf => left[..ERASE / 2].fill(0xff),
-            Tear::SecondHalf => left[ERASE / 2..].fill(0xff),
-            Tear::Noise => {
-                let mut random = Random::new(cut.seed);
-                left.iter_mut().for_each(|byte| *byte |= random.byte());
-            }
-            Tear::Weak | Tear::After => left.fill(0xff),
+            Tear::FirstHalf => (0..ERASE / 2, Cell::Erased),
+            Tear::SecondHalf => (ERASE / 2..ERASE, Cell::Erased),
+            Tear::Noise | Tear::Weak => (0..ERASE, Cell::Weak),
+            Tear::After => (0..ERASE, Cell::Erased),
+        };
+        if cut.tear == Tear::Noise {
+            let mut random = Random::new(cut.seed);
+            left.iter_mut().for_each(|byte| *byte |= random.byte());
+        } else {
+            left[range.clone()].fill(0xff);
         }
-        let cell = if cut.tear == Tear::After { Cell::Erased } else { Cell::Weak };
-        Some(Operation::Left(at, left, cell))
+        Some(Operation::Left(at, left, range, cell))
     }
 
     fn apply(&mut self, operation: &Operation) {
@@ -384,10 +386,10 @@ fn apply<const WRITE: usize, const ERASE: usize>(operation: &Operation, bytes: &
             bytes[start..start + ERASE].fill(0xff);
             cells[start / WRITE..(start + ERASE) / WRITE].fill(Cell::Erased);
         }
-        Operation::Left(at, left, cell) => {
+        Operation::Left(at, left, range, cell) => {
             let start = *at as usize;
             bytes[start..start + ERASE].copy_from_slice(left);
-            cells[start / WRITE..(start + ERASE) / WRITE].fill(*cell);
+            cells[(start + range.start) / WRITE..(start + range.end) / WRITE].fill(*cell);
         }
     }
 }
