@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::run::{Start, power_on};
+use super::run::{Start, power_on, read};
 use super::seed::{SEED, Sequence};
 use crate::plugin::{Plan, Report};
 use crate::qemu::{Ended, Launch, Machine, PluginRun, Transcript};
@@ -117,7 +117,7 @@ fn launch<'a>(start: &'a Start, plugin: &'a Path, flash: &'a Path, folder: &'a P
 fn cut(start: &Start, plugin: &Path, number: usize, moment: Moment) -> Result<Option<String>> {
     let flash = start.flash.with_extension(format!("cut-{number}.img"));
     std::fs::copy(start.flash, &flash).context("can not copy the flash")?;
-    let before = start.slots(&flash)?;
+    let before = read(&flash)?;
     let until_cut = run_until_cut(start, plugin, &flash, moment)?;
     let after_cut = power_on(start.fixture, start.loader, &flash, start.calibration)?;
     let complaint = start.judge(&flash, &before, &after_cut)?;

@@ -28,7 +28,7 @@ impl<'a> FlashFile<'a> {
     }
 
     /// Where a slot lies.
-    pub(super) const fn slot(&self, slot: Slot) -> Span {
+    const fn slot(&self, slot: Slot) -> Span {
         match slot {
             Slot::A => self.layout.slot_a,
             Slot::B => self.layout.slot_b,
@@ -36,7 +36,7 @@ impl<'a> FlashFile<'a> {
     }
 
     /// All bytes of a slot.
-    pub(super) fn slot_bytes(&self, slot: Slot) -> Result<Vec<u8>> {
+    fn slot_bytes(&self, slot: Slot) -> Result<Vec<u8>> {
         self.read(self.slot(slot))
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{After, Expect, Holds, Resets, Slot};
+use super::{After, Expect, Holds, Resets, Slot, Writes};
 use crate::qemu::{Ended, Transcript};
 
 /// What a step left behind.
@@ -11,6 +11,8 @@ pub(super) struct Evidence<'a> {
     /// `hosttool journal show --json`.
     pub(super) journal: &'a str,
     pub(super) slots: [SlotEvidence<'a>; 2],
+    /// Whether the flash file as a whole is what it was.
+    pub(super) flash_is_unchanged: bool,
 }
 
 /// One slot's bytes.
@@ -28,6 +30,9 @@ pub(super) fn complaints(expect: &Expect, evidence: &Evidence) -> Vec<String> {
     complaints.extend(console(expect, &evidence.transcript.lines));
     complaints.extend(resets(expect, evidence.transcript));
     complaints.extend(journal(expect, evidence.journal));
+    if expect.writes == Writes::None && !evidence.flash_is_unchanged {
+        complaints.push("the flash was written, and nothing may be".to_owned());
+    }
     for slot in &evidence.slots {
         complaints.extend(bytes(expect.after(slot.slot).holds, slot));
     }
@@ -84,6 +89,7 @@ fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
 /// The part of `journal show --json` that scenarios speak of.
 #[derive(Debug, Deserialize)]
 struct Journal {
+    clean: bool,
     slots: Slots,
 }
 
@@ -104,7 +110,9 @@ fn journal(expect: &Expect, text: &str) -> Vec<String> {
         Ok(journal) => journal,
         Err(error) => return vec![format!("the journal can not be read ({error}): {text}")],
     };
-    [(Slot::A, journal.slots.a), (Slot::B, journal.slots.b)].iter().filter_map(|(slot, state)| phase(*slot, expect.after(*slot), state)).collect()
+    let torn = (!journal.clean).then(|| "the two logs do not agree, although the board is at rest".to_owned());
+    let slots = [(Slot::A, journal.slots.a), (Slot::B, journal.slots.b)];
+    torn.into_iter().chain(slots.iter().filter_map(|(slot, state)| phase(*slot, expect.after(*slot), state))).collect()
 }
 
 fn phase(slot: Slot, after: After, state: &SlotState) -> Option<String> {

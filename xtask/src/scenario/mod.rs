@@ -240,8 +240,18 @@ pub(crate) struct Expect {
     /// Lines that never come.
     pub(crate) never: &'static [&'static str],
     pub(crate) resets: Resets,
+    pub(crate) writes: Writes,
     pub(crate) a: After,
     pub(crate) b: After,
+}
+
+/// What may be written to the flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// Not one byte changes.
+    None,
+    /// The journal, and what a slot must hold afterwards.
+    Needed,
 }
 
 /// The ends of boots that must be seen.

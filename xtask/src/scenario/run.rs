@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use twinslot_config::layout::Span;
 
-use super::fault::FlashFile;
 use super::judge::{Evidence, SlotEvidence, complaints};
 use super::report::{Outcome, Row};
 use super::table::CONFIRMED;
@@ -116,23 +116,20 @@ pub(crate) struct Judged {
 impl Start<'_> {
     /// Runs the step with steady power and judges it.
     pub(crate) fn run_steady(&self) -> Result<Judged> {
-        let before = self.slots(self.flash)?;
+        let before = read(self.flash)?;
         let transcript = power_on(self.fixture, self.loader, self.flash, self.calibration)?;
         Ok(Judged { complaint: self.judge(self.flash, &before, &transcript)?, transcript })
     }
 
-    /// The bytes of both slots.
-    pub(super) fn slots(&self, flash: &Path) -> Result<[Vec<u8>; 2]> {
-        let file = FlashFile::open(flash, self.fixture.layout())?;
-        Ok([file.slot_bytes(Slot::A)?, file.slot_bytes(Slot::B)?])
-    }
-
     /// `None` when all is as expected, else every complaint and what was seen.
-    pub(super) fn judge(&self, flash: &Path, before: &[Vec<u8>; 2], transcript: &Transcript) -> Result<Option<String>> {
-        let after = self.slots(flash)?;
+    pub(super) fn judge(&self, flash: &Path, before: &[u8], transcript: &Transcript) -> Result<Option<String>> {
+        let after = read(flash)?;
         let journal = self.fixture.journal(flash)?;
-        let slot = |slot, index: usize| SlotEvidence { slot, before: &before[index], after: &after[index], staged: self.staged };
-        let evidence = Evidence { transcript, journal: &journal, slots: [slot(Slot::A, 0), slot(Slot::B, 1)] };
+        let layout = self.fixture.layout();
+        let slot = |slot, span: Span| SlotEvidence { slot, before: region(before, span), after: region(&after, span), staged: self.staged };
+        let flash_is_unchanged = before == after;
+        let evidence =
+            Evidence { flash_is_unchanged, transcript, journal: &journal, slots: [slot(Slot::A, layout.slot_a), slot(Slot::B, layout.slot_b)] };
         let complaints = complaints(&self.step.expect, &evidence);
         if complaints.is_empty() {
             return Ok(None);
@@ -155,4 +152,15 @@ pub(super) fn power_on(fixture: &Fixture, loader: &Path, flash: &Path, calibrati
     std::fs::rename(&transcript.log, &log).with_context(|| format!("can not keep the log {}", log.display()))?;
     transcript.log = log;
     Ok(transcript)
+}
+
+/// A flash file's bytes.
+pub(super) fn read(flash: &Path) -> Result<Vec<u8>> {
+    std::fs::read(flash).with_context(|| format!("can not read the flash {}", flash.display()))
+}
+
+/// The bytes of a region; a flash file that is too short for its layout has none.
+fn region(flash: &[u8], span: Span) -> &[u8] {
+    let range = usize::try_from(span.offset).ok().zip(usize::try_from(span.end()).ok());
+    range.and_then(|(start, end)| flash.get(start..end)).unwrap_or_default()
 }

@@ -4,7 +4,7 @@
 
 use super::{
     After, AnchorFile, Change, Expect, Flash, Hardware, Holds, Image, Key, Log, Phase, Place, Power, Product, Resets, Scenario, Size, Slot, SlotRule,
-    Step, Variant, Version,
+    Step, Variant, Version, Writes,
 };
 use crate::board::Board;
 use crate::qemu::Reset;
@@ -105,13 +105,11 @@ pub(crate) fn chapters() -> (Flash, Vec<Chapter>) {
 
 fn boots() -> Vec<Scenario> {
     let in_ram = Image { place: Place::Ram, ..RUNNING };
+    let told = ["app: handoff slot=a", "app: handoff reset_cause=power-on", "app: idle"];
+    let writes_nothing = |console| Expect { writes: Writes::None, ..confirmed_boot(console) };
     vec![
-        scenario(
-            "first-boot",
-            CONFIRMED,
-            vec![step(vec![], confirmed_boot(&["app: handoff slot=a", "app: handoff reset_cause=power-on", "app: idle"]))],
-        ),
-        scenario("first-boot-from-ram", Flash { a: Some(in_ram), ..CONFIRMED }, vec![step(vec![], confirmed_boot(&["app: idle"]))]),
+        scenario("first-boot", CONFIRMED, vec![step(vec![], writes_nothing(&told))]),
+        scenario("first-boot-from-ram", Flash { a: Some(in_ram), ..CONFIRMED }, vec![step(vec![], writes_nothing(&told))]),
     ]
 }
 
@@ -157,21 +155,24 @@ fn trust() -> Vec<Scenario> {
         refused_by_both("wrong-key", signed_by(&[Key::Three]), TOO_FEW_SIGNATURES),
         refused_by_both("unsigned", signed_by(&[]), TOO_FEW_SIGNATURES),
         one_signature_of_two(),
-        revoked_key(),
+        refused_beside("revoked-key", Image { revoke: &[Key::Two], ..RUNNING }, signed_by(&[Key::Two]), TOO_FEW_SIGNATURES),
+        key_revoked_by_update(),
         key_rotation(),
     ]
 }
 
-/// A loader that wants two signatures refuses one, and boots the same version with two.
+/// A loader that wants two signatures refuses one, and takes an update with two.
 fn one_signature_of_two() -> Scenario {
     let running = Image { signers: &[Key::One, Key::Two], ..RUNNING };
-    let under_two = |expect| Step { loader: AnchorFile::TwoOfThree, ..step(vec![], expect) };
-    let flash = Flash { a: Some(running), ..on_trial(UPDATE) };
-    scenario("one-signature-where-two-are-needed", flash, vec![under_two(refused_on_trial(TOO_FEW_SIGNATURES))])
+    let under_two = |changes, expect| Step { loader: AnchorFile::TwoOfThree, ..step(changes, expect) };
+    let signed_by_two = Image { version: version(3), signers: &[Key::One, Key::Two], ..UPDATE };
+    let refused = under_two(vec![], refused_on_trial(TOO_FEW_SIGNATURES));
+    let taken = under_two(vec![Change::Stage(signed_by_two)], accepted());
+    scenario("one-signature-where-two-are-needed", Flash { a: Some(running), ..on_trial(UPDATE) }, vec![refused, taken])
 }
 
 /// An image that revokes its own only signer is refused; once an update has revoked a key, what that key alone signed is refused.
-fn revoked_key() -> Scenario {
+fn key_revoked_by_update() -> Scenario {
     let revokes_itself = Image { signers: &[Key::Two], revoke: &[Key::Two], ..UPDATE };
     let revokes = Image { version: version(3), revoke: &[Key::Two], ..UPDATE };
     let signed_by_revoked = Image { version: version(4), place: Place::InA, signers: &[Key::Two], ..RUNNING };
@@ -182,7 +183,7 @@ fn revoked_key() -> Scenario {
         ..expect(&["twinslot: boot slot=b why=confirmed", "app: refused code=11 *", "app: idle"])
     };
     scenario(
-        "revoked-key",
+        "key-revoked-by-update",
         Flash { staging: Some(revokes), ..on_trial(revokes_itself) },
         vec![step(vec![], Expect { resets: Resets::Exactly(&[Reset::Guest]), ..first }), step(vec![Change::Stage(signed_by_revoked)], second)],
     )
@@ -216,12 +217,13 @@ fn identity() -> Vec<Scenario> {
         refused_by_both("wrong-product", Image { product: Product::Other, ..UPDATE }, WRONG_PRODUCT),
         refused_by_both("wrong-hardware-revision", Image { hardware: Hardware::OtherRevision, ..UPDATE }, WRONG_HARDWARE),
         refused_by_both("image-for-the-other-slot", Image { slot: SlotRule::A, ..UPDATE }, WRONG_SLOT),
-        counter_too_low(),
+        refused_beside("security-counter-too-low", Image { security_counter: 5, ..RUNNING }, Image { security_counter: 4, ..UPDATE }, BELOW_FLOOR),
+        floor_raised_by_update(),
     ]
 }
 
 /// A confirmed update raises the floor: the image below it is given up at once, and no other one below it is installed.
-fn counter_too_low() -> Scenario {
+fn floor_raised_by_update() -> Scenario {
     let raises = Image { security_counter: 5, ..UPDATE };
     let too_low = Image { version: version(3), place: Place::InA, security_counter: 4, ..RUNNING };
     let cut_off = refused(BELOW_FLOOR);
@@ -232,7 +234,7 @@ fn counter_too_low() -> Scenario {
         never: &["app: installing *"],
         ..expect(&["twinslot: boot slot=b why=confirmed", "app: refused code=38 *", "app: idle"])
     };
-    scenario("security-counter-too-low", staged(raises), vec![step(vec![], first), step(vec![Change::Stage(too_low)], second)])
+    scenario("floor-raised-by-update", staged(raises), vec![step(vec![], first), step(vec![Change::Stage(too_low)], second)])
 }
 
 fn journal() -> Vec<Scenario> {
@@ -271,7 +273,14 @@ fn step(changes: Vec<Change>, expect: Expect) -> Step {
 
 /// Slot A stays confirmed, slot B unused, and no boot ends before the board rests.
 fn expect(console: &[&'static str]) -> Expect {
-    Expect { console: console.to_vec(), never: &["twinslot: halt *", "twinslot: recover *"], resets: Resets::Exactly(&[]), a: UNTOUCHED, b: UNUSED }
+    Expect {
+        console: console.to_vec(),
+        never: &["twinslot: halt *", "twinslot: recover *"],
+        resets: Resets::Exactly(&[]),
+        writes: Writes::Needed,
+        a: UNTOUCHED,
+        b: UNUSED,
+    }
 }
 
 fn confirmed_boot(console: &[&'static str]) -> Expect {
@@ -300,18 +309,24 @@ fn refused_on_trial(code: u8) -> Expect {
     Expect { never: &["twinslot: boot slot=b *"], b: refused(code), ..expect(&["twinslot: boot slot=a *", "app: handoff slot=a", "app: idle"]) }
 }
 
-/// The loader refuses the image in slot B, and the installer its next version in staging.
+/// Slot A runs an ordinary image.
 fn refused_by_both(name: &'static str, image: Image, code: u8) -> Scenario {
+    refused_beside(name, RUNNING, image, code)
+}
+
+/// The loader refuses the image in slot B, and the installer its next version in staging, while `running` runs in slot A.
+fn refused_beside(name: &'static str, running: Image, image: Image, code: u8) -> Scenario {
     let next = Image { version: version(3), ..image };
     let refusal = match code {
         TOO_FEW_SIGNATURES => "app: refused code=11 *",
         WRONG_PRODUCT => "app: refused code=34 *",
         WRONG_HARDWARE => "app: refused code=35 *",
-        _ => "app: refused code=36 *",
+        WRONG_SLOT => "app: refused code=36 *",
+        _ => "app: refused code=38 *",
     };
     let never = &["twinslot: boot slot=b *", "app: installing *"];
     let both = Expect { never, b: refused(code), ..expect(&["twinslot: boot slot=a *", refusal, "app: idle"]) };
-    scenario(name, Flash { staging: Some(next), ..on_trial(image) }, vec![step(vec![], both)])
+    scenario(name, Flash { a: Some(running), staging: Some(next), ..on_trial(image) }, vec![step(vec![], both)])
 }
 
 /// The loader leaves the confirmed slot's record alone, whatever it finds there.
