@@ -33,6 +33,18 @@ pub enum Command {
     Verify(commands::verify::Arguments),
     /// Make the bundle of a slot image: what is shipped.
     Bundle(commands::bundle::Arguments),
+    /// Print everything that a slot image, a bundle or a hand-off dump says, unverified.
+    Inspect(commands::inspect::Arguments),
+    /// Explain a header, a journal, a flash image or a hand-off dump in plain words, and what the next boot will do.
+    Explain(commands::explain::Arguments),
+    /// Assemble a whole flash image.
+    Assemble(commands::assemble::Arguments),
+    /// Show or change the boot state in a flash image.
+    #[command(subcommand)]
+    Journal(commands::journal::Arguments),
+    /// Check a layout file.
+    #[command(subcommand)]
+    Layout(commands::layout::Arguments),
 }
 
 impl Command {
@@ -48,6 +60,11 @@ impl Command {
             Self::Sign(arguments) => commands::sign::run(arguments),
             Self::Verify(arguments) => commands::verify::run(arguments),
             Self::Bundle(arguments) => commands::bundle::run(arguments),
+            Self::Inspect(arguments) => commands::inspect::run(arguments),
+            Self::Explain(arguments) => commands::explain::run(arguments),
+            Self::Assemble(arguments) => commands::assemble::run(arguments),
+            Self::Journal(arguments) => commands::journal::run(arguments),
+            Self::Layout(arguments) => commands::layout::run(arguments),
         }
     }
 }

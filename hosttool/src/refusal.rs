@@ -1,8 +1,8 @@
-//! Why something is refused. Codes 1..=99 are the verifier's own; from 200 on they are the host tool's. All are stable and append-only.
+//! Why something is refused. Codes below 200 are the verifier's and the installer's own; from 200 on they are the host tool's. All are stable and append-only.
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
-use twinslot_bootloader::rejection::Rejection;
+use twinslot_bootloader::{install, rejection::Rejection};
 use twinslot_config::{LayoutError, TrustError};
 
 /// A refusal: what was read or asked for is not acceptable.
@@ -104,14 +104,9 @@ pub enum Refusal {
         /// What it was looked at as, and the remedy.
         reason: String,
     },
-    /// The journal would not be changed that way.
-    #[error("journal: {reason}")]
-    Journal {
-        /// The stable code of the journal's own refusal, added to 220.
-        number: u8,
-        /// Why, and the remedy.
-        reason: String,
-    },
+    /// The writer of the boot state refuses the change; its own code.
+    #[error("{0}")]
+    Journal(install::Refusal),
     /// The loader's ELF does not fit the board.
     #[error("loader {}: {reason}", path.display())]
     Loader {
@@ -148,14 +143,16 @@ impl Refusal {
             Self::UnknownFile { .. } => 212,
             Self::Loader { .. } => 213,
             Self::ReadBack { .. } => 214,
-            Self::Journal { number, .. } => 220 + u16::from(*number),
+            Self::Journal(refusal) => u16::from(refusal.code()),
         }
     }
 
     /// The refusal's name, as `--json` gives it.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
+    pub fn name(&self) -> Cow<'static, str> {
+        let name = match self {
+            Self::Journal(install::Refusal::Image(rejection)) => rejection.name(),
+            Self::Journal(refusal) => return format!("{refusal:?}").into(),
             Self::Image(rejection) | Self::OneImage { rejection, .. } => rejection.name(),
             Self::Layout(_) => "LayoutInvalid",
             Self::Trust(_) => "TrustInvalid",
@@ -169,9 +166,9 @@ impl Refusal {
             Self::TooLarge { .. } => "TooLarge",
             Self::NoRegion { .. } => "NoRegion",
             Self::UnknownFile { .. } => "UnknownFile",
-            Self::Journal { .. } => "JournalRefused",
             Self::Loader { .. } => "LoaderInvalid",
             Self::ReadBack { .. } => "ReadBackDiffers",
-        }
+        };
+        name.into()
     }
 }

@@ -1,7 +1,12 @@
 //! One module for each command: its arguments, what it does, and the report that it returns.
 
+pub mod assemble;
 pub mod bundle;
+pub mod explain;
+pub mod inspect;
+pub mod journal;
 pub mod keygen;
+pub mod layout;
 pub mod pack;
 pub mod sign;
 pub mod trust;
@@ -45,6 +50,6 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// A slot as command lines name it.
-fn parse_slot(text: &str) -> Result<Slot, String> {
+pub(crate) fn parse_slot(text: &str) -> Result<Slot, String> {
     Slot::BOTH.into_iter().find(|slot| slot.name() == text).ok_or_else(|| "expected a or b".to_owned())
 }

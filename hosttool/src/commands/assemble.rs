@@ -1,0 +1,66 @@
+//! `hosttool assemble`: a whole flash image.
+
+use std::{fmt, path::PathBuf};
+
+use serde::Serialize;
+
+use crate::{
+    assemble::{Assembly, Placed, Sources},
+    hex,
+    output::{Access, NewFile},
+    report::Outcome,
+};
+
+/// Arguments of `hosttool assemble`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    sources: Sources,
+    /// Where the flash image goes.
+    #[arg(short, long, value_name = "flash.img")]
+    output: PathBuf,
+}
+
+/// A flash image that was assembled.
+#[derive(Debug, Serialize)]
+pub struct Assembled {
+    path: PathBuf,
+    board: String,
+    bytes: u64,
+    layout_digest: String,
+    verified: bool,
+    journal: bool,
+    placed: Vec<Placed>,
+}
+
+/// Assembles a flash image.
+///
+/// # Errors
+/// A file can not be read or written, does not fit its region, or is refused.
+pub fn run(arguments: &Arguments) -> Outcome {
+    let assembly = Assembly::prepare(&arguments.sources)?;
+    let new = NewFile::create(&arguments.output, Access::Everybody)?;
+    assembly.write_to(new.file())?;
+    new.finish()?;
+    let Assembly { layout, verified, placed, state } = assembly;
+    super::done(Assembled {
+        path: arguments.output.clone(),
+        bytes: layout.flash_extent(),
+        layout_digest: hex::encode(&layout.digest()),
+        board: layout.board,
+        verified,
+        journal: state.is_some(),
+        placed,
+    })
+}
+
+impl fmt::Display for Assembled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {} bytes for {}, layout {}", self.path.display(), self.bytes, self.board, self.layout_digest)?;
+        for Placed { what, region, offset, len, .. } in &self.placed {
+            writeln!(f, "  {offset:#010x} {region:<8} {len} bytes, {what}")?;
+        }
+        writeln!(f, "  journal  {}", if self.journal { "written" } else { "empty: the first boot puts every authentic image on trial" })?;
+        writeln!(f, "images {}", if self.verified { "verified" } else { "NOT verified: give --trust" })
+    }
+}

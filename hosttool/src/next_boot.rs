@@ -1,0 +1,174 @@
+//! What the next boot will do: the loader's own decision, asked step by step, with the rule behind each step.
+//!
+//! Nothing is written: a commit that the loader would make is taken as done.
+
+use std::fmt;
+
+use serde::Serialize;
+use twinslot_bootloader::{
+    decide::{BootState, Fallback, Knowledge, Situation, Step, Why, decide},
+    journal::{Journal, Phase, Policy, State},
+    reason::ResetCause,
+    slot::{BySlot, Slot},
+};
+
+/// More steps than any boot takes.
+const MAX_STEPS: usize = 32;
+
+/// The steps of a boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NextBoot {
+    /// Why the machine is taken to start.
+    reset_cause: &'static str,
+    /// What the slots' images are taken to be.
+    images: &'static str,
+    steps: Vec<ExplainedStep>,
+}
+
+/// One step and the rule that leads to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExplainedStep {
+    step: String,
+    rule: &'static str,
+}
+
+/// What is known before the boot.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// The journal as it was found.
+    pub journal: &'a Journal,
+    /// The board's policy.
+    pub policy: &'a Policy,
+    /// Why the machine starts.
+    pub reset_cause: ResetCause,
+    /// Whether the board has a golden image.
+    pub golden: Fallback,
+    /// What the slots' images are taken to be, in words.
+    pub images: &'static str,
+}
+
+/// Follows the decision to its end. `examine` tells what the loader would find in a slot.
+pub fn next_boot(start: Start<'_>, mut examine: impl FnMut(Slot, Option<&State>) -> Knowledge) -> NextBoot {
+    let mut situation = situation(&start);
+    let mut steps = Vec::new();
+    if start.journal.state().is_some() && !start.journal.is_clean() {
+        steps.push(explained("commit the newest record to both logs again".to_owned(), "always_bootable"));
+    }
+    for _ in 0..MAX_STEPS {
+        let step = decide(&situation, start.policy);
+        steps.push(explain(&step, &situation));
+        match step {
+            Step::Commit(state) => commit(&mut situation, state),
+            Step::Examine(slot) => {
+                let found = examine(slot, known_state(&situation));
+                *situation.slots.of_mut(slot) = found;
+            }
+            Step::Boot(..) | Step::Golden | Step::Recover | Step::Halt(_) => break,
+        }
+    }
+    NextBoot { reset_cause: start.reset_cause.name(), images: start.images, steps }
+}
+
+fn situation(start: &Start<'_>) -> Situation {
+    let next_sequence = start.journal.next_sequence();
+    let boot_state = match start.journal.state() {
+        Some(state) => BootState::Known { state: *state, next_sequence },
+        None => BootState::Lost { next_sequence },
+    };
+    Situation {
+        boot_state,
+        reset_cause: start.reset_cause,
+        slots: BySlot { a: Knowledge::NotRead, b: Knowledge::NotRead },
+        golden: start.golden,
+        recovery: Fallback::Absent,
+    }
+}
+
+fn commit(situation: &mut Situation, state: State) {
+    let next_sequence = match &situation.boot_state {
+        BootState::Lost { next_sequence } | BootState::Known { next_sequence, .. } => next_sequence + 1,
+        BootState::ReadOnly(_) => 0,
+    };
+    situation.boot_state = BootState::Known { state, next_sequence };
+}
+
+const fn known_state(situation: &Situation) -> Option<&State> {
+    match &situation.boot_state {
+        BootState::Known { state, .. } | BootState::ReadOnly(Some(state)) => Some(state),
+        BootState::Lost { .. } | BootState::ReadOnly(None) => None,
+    }
+}
+
+fn explain(step: &Step, situation: &Situation) -> ExplainedStep {
+    match step {
+        Step::Commit(next) => explain_commit(known_state(situation), next, situation.reset_cause),
+        Step::Examine(slot) => explained(format!("verify the image in slot {}", slot.name()), "never_unverified"),
+        Step::Boot(slot, why) => explain_boot(*slot, *why),
+        Step::Golden => explained("boot the golden image, if it verifies".to_owned(), "last_resort_is_ordered"),
+        Step::Recover => explained("enter recovery".to_owned(), "last_resort_is_ordered"),
+        Step::Halt(reason) => explained(format!("halt: {reason} (code {})", reason.code()), "last_resort_is_ordered"),
+    }
+}
+
+/// Tells a commit by what it changes.
+fn explain_commit(before: Option<&State>, next: &State, cause: ResetCause) -> ExplainedStep {
+    let Some(before) = before else {
+        return explained("commit a new state in which every authentic image is on trial".to_owned(), "lost_state_is_cautious");
+    };
+    if let Some(revert) = next.last_revert.filter(|_| next.last_revert != before.last_revert) {
+        let text = format!("commit that slot {} is rejected: {} (code {})", revert.slot.name(), revert.reason, revert.reason.code());
+        return explained(text, "reverts_and_says_why");
+    }
+    match (before.in_flight, next.in_flight) {
+        (Some(slot), None) if cause == ResetCause::PowerOn => {
+            explained(format!("commit that the trial of slot {} was cut by a power loss: it keeps its attempts", slot.name()), "trial_is_bounded")
+        }
+        (Some(slot), None) => {
+            let left = next.slots.of(slot).attempts_left;
+            explained(format!("commit that the trial of slot {} failed ({}): {left} attempt(s) left", slot.name(), cause.name()), "trial_is_bounded")
+        }
+        (_, Some(slot)) => {
+            let left = next.slots.of(slot).boots_left;
+            explained(format!("commit that the trial of slot {} is about to start: {left} boot(s) left", slot.name()), "intent_before_jump")
+        }
+        (None, None) => explained("commit a state".to_owned(), "always_bootable"),
+    }
+}
+
+fn explain_boot(slot: Slot, why: Why) -> ExplainedStep {
+    let slot = slot.name();
+    match why {
+        Why::Confirmed => explained(format!("boot slot {slot}: it is preferred and confirmed"), "confirmed_boot_is_write_free"),
+        Why::Fallback => explained(format!("boot slot {slot}: it is confirmed, and the preferred one can not boot"), "slots_are_independent"),
+        Why::Trial => explained(format!("arm the watchdog and boot slot {slot}: it is on trial"), "trial_has_a_deadline"),
+        Why::LastResort | Why::Golden | Why::Nothing => {
+            explained(format!("boot slot {slot}: nothing else is left, and it is authentic"), "last_resort_is_ordered")
+        }
+    }
+}
+
+const fn explained(step: String, rule: &'static str) -> ExplainedStep {
+    ExplainedStep { step, rule }
+}
+
+/// What a slot's image is taken for when only the journal is known: the one that the journal speaks of, and good.
+#[must_use]
+pub fn assume_good(slot: Slot, state: Option<&State>) -> Knowledge {
+    use twinslot_bootloader::{decide::Verified, image::manifest::Version, rejection::Rejection};
+    match state.map(|state| (state.phase(slot), state.slots.of(slot).digest, state.floor)) {
+        Some((phase, digest, floor)) if phase != Phase::Empty && digest != [0; 16] => {
+            Knowledge::Verified(Verified { digest, security_counter: floor, version: Version::default() })
+        }
+        _ => Knowledge::Refused(Rejection::WrongMagic),
+    }
+}
+
+impl fmt::Display for NextBoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "next boot, after reset cause {}, {}:", self.reset_cause, self.images)?;
+        for (number, ExplainedStep { step, rule }) in (1..).zip(&self.steps) {
+            writeln!(f, "  {number}. {step} (rule {rule})")?;
+        }
+        Ok(())
+    }
+}
