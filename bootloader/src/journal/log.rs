@@ -36,7 +36,7 @@ struct Log {
     current: bool,
     /// Whether the first place holds a valid record; otherwise the unit is erased before it is used.
     begun: bool,
-    /// Whether a place behind the newest valid record could not be read.
+    /// Whether the first place, or one behind the newest valid record, could not be read.
     read_error: bool,
 }
 
@@ -253,7 +253,9 @@ fn scan<S: Storage>(storage: &mut S, region: Region, policy: &Policy) -> (Log, O
             Place::Blank => continue,
             Place::Valid(record, crc) => {
                 log.tail = (record.sequence, crc);
-                log.begun = index == 0 || matches!(read_place(&mut window, 0, policy), Place::Valid(..));
+                let first = if index == 0 { place } else { read_place(&mut window, 0, policy) };
+                log.begun = matches!(first, Place::Valid(..));
+                log.read_error |= first == Place::Unreadable;
                 newest = Some(record);
                 break;
             }
