@@ -128,3 +128,6 @@ fn application_memory_x(layout: &Layout, place: Place) -> Result<String, Box<dyn
     let variant = "SECTIONS\n{\n  .twinslot.variant : ALIGN(4) { KEEP(*(.twinslot.variant)) } > FLASH\n}\nINSERT AFTER .rodata;\n";
     Ok(format!("{}{variant}", memory_x(code, ram)))
 }
+
+#[cfg(test)]
+mod tests;

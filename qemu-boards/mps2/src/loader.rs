@@ -95,7 +95,8 @@ fn decide_and_verify(board: &Board, config: &Config<'_>, crypto: &mut CompactCry
     boot(&mut ports, config, handoff)
 }
 
-/// Leaves the hand-off where whatever boots, or whoever looks, finds it.
+/// Leaves the hand-off where whatever boots, or whoever looks, finds it. Not inlined, so that its buffer does not lie below all of the boot.
+#[inline(never)]
 fn publish(board: &Board, handoff: &Handoff) {
     let mut bytes = [0; HANDOFF_SIZE];
     handoff.encode(&mut bytes);

@@ -116,21 +116,17 @@ fn compress(state: &mut [u32; 8], block: &[u8; BLOCK]) {
     }
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
     for (index, constants) in CONSTANTS.iter().enumerate() {
-        let half = index % 2 * 8;
-        if index >= 2 {
-            extend(&mut schedule, half);
+        let from = index % 4 * 4;
+        if index >= 4 {
+            extend(&mut schedule, from);
         }
-        let words = if half == 0 { schedule.first_chunk() } else { schedule.last_chunk() };
-        let Some([w0, w1, w2, w3, w4, w5, w6, w7]) = words.copied() else { return };
-        let [k0, k1, k2, k3, k4, k5, k6, k7] = *constants;
+        let Some([w0, w1, w2, w3]) = schedule.get(from..).and_then(|words| words.first_chunk().copied()) else { return };
+        let [k0, k1, k2, k3] = *constants;
         round!(a b c d e f g h, k0, w0);
         round!(h a b c d e f g, k1, w1);
         round!(g h a b c d e f, k2, w2);
         round!(f g h a b c d e, k3, w3);
-        round!(e f g h a b c d, k4, w4);
-        round!(d e f g h a b c, k5, w5);
-        round!(c d e f g h a b, k6, w6);
-        round!(b c d e f g h a, k7, w7);
+        (a, b, c, d, e, f, g, h) = (e, f, g, h, a, b, c, d);
     }
     for (word, value) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
         *word = word.wrapping_add(value);
@@ -140,7 +136,7 @@ fn compress(state: &mut [u32; 8], block: &[u8; BLOCK]) {
 /// Replaces eight words of the schedule by those of eight rounds later twice over. FIPS 180-4 section 6.2.2, step 1.
 #[inline(always)]
 fn extend(schedule: &mut [u32; 16], from: usize) {
-    for index in from..from + 8 {
+    for index in from..from + 4 {
         let word = |ahead: usize| schedule[(index + ahead) % 16];
         let (next, last) = (word(1), word(14));
         let sigma_0 = next.rotate_right(7) ^ next.rotate_right(18) ^ (next >> 3);
@@ -150,15 +146,23 @@ fn extend(schedule: &mut [u32; 16], from: usize) {
 }
 
 /// FIPS 180-4 section 4.2.2, by eights.
-const CONSTANTS: [[u32; 8]; 8] = [
-    [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5],
-    [0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3, 0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174],
-    [0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc, 0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da],
-    [0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7, 0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967],
-    [0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13, 0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85],
-    [0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3, 0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070],
-    [0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5, 0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3],
-    [0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2],
+const CONSTANTS: [[u32; 4]; 16] = [
+    [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5],
+    [0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5],
+    [0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3],
+    [0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174],
+    [0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc],
+    [0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da],
+    [0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7],
+    [0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967],
+    [0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13],
+    [0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85],
+    [0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3],
+    [0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070],
+    [0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5],
+    [0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3],
+    [0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208],
+    [0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2],
 ];
 
 #[cfg(test)]

@@ -44,15 +44,10 @@ impl Uart {
 
     /// Sends a number in decimal, without the machinery of `core::fmt`.
     pub fn send_decimal(self, number: u8) {
-        let digits = [number / 100, number / 10 % 10, number % 10];
-        let shown = match number {
-            0..=9 => 1,
-            10..=99 => 2,
-            _ => 3,
-        };
-        for digit in digits.into_iter().skip(digits.len().saturating_sub(shown)) {
-            self.send(&[b'0'.wrapping_add(digit)]);
+        if number >= 10 {
+            self.send_decimal(number / 10);
         }
+        self.send(&[b'0'.wrapping_add(number % 10)]);
     }
 }
 
