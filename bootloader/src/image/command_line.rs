@@ -15,7 +15,8 @@ pub fn check(line: &[u8], root_hash: Option<&Digest>) -> Result<(), Rejection> {
         return Err(Rejection::CommandLineTooLong);
     }
     let forbidden = |byte: &u8| *byte == 0 || *byte == b'\n';
-    if line.iter().any(forbidden) || tokens(line).any(is_forbidden_token) {
+    let open_quote = line.iter().filter(|byte| **byte == b'"').count() & 1 == 1;
+    if open_quote || line.iter().any(forbidden) || tokens(line).any(is_forbidden_token) {
         return Err(Rejection::ForbiddenCommandLine);
     }
     match root_hash {
@@ -25,12 +26,21 @@ pub fn check(line: &[u8], root_hash: Option<&Digest>) -> Result<(), Rejection> {
 }
 
 fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| *byte == b' ' || *byte == b'\t').filter(|token| !token.is_empty())
+    line.split(|byte| is_space(*byte)).filter(|token| !token.is_empty())
 }
 
-/// `--` would hide what the loader appends from the kernel; the two prefixes are the loader's own. Quotes could hide both.
+/// What parts arguments for a kernel. Source: Linux, `lib/ctype.c`.
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b'\t'..=b'\r' | b' ' | 0xa0)
+}
+
+/// `--` would hide what the loader appends from the kernel, and so would a quote that stays open; the two prefixes are the loader's own. The kernel
+/// takes quotes around an argument away. Source: Linux, `lib/cmdline.c`, `next_arg`.
 fn is_forbidden_token(token: &[u8]) -> bool {
-    let bare = token.strip_prefix(b"\"").unwrap_or(token);
+    let mut bare = token;
+    while let [b'"', rest @ ..] | [rest @ .., b'"'] = bare {
+        bare = rest;
+    }
     bare == b"--" || bare.starts_with(b"twinslot.") || bare.starts_with(b"rauc.slot")
 }
 
