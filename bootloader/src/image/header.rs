@@ -257,14 +257,12 @@ fn check_policy(manifest: &Manifest, anchor: &TrustAnchor, expect: &Expectations
     Ok(())
 }
 
-/// A header can not count the signatures of keys that it revokes itself, nor leave fewer keys than the threshold.
+/// A header can not leave fewer keys than the threshold, nor count the signatures of keys that it revokes itself. The keys left are looked at first:
+/// too few of them explain too few signatures.
 fn check_revocations(manifest: &Manifest, anchor: &TrustAnchor, revoked: &[KeyId], signers: KeySet) -> Result<(), Rejection> {
     let revokes = anchor.set_of(&manifest.revoke);
-    if !anchor.is_met_by(signers.without(revokes)) {
-        return Err(Rejection::TooFewSignatures);
-    }
     if !anchor.is_met_by(KeySet::ALL.without(revokes).without(anchor.set_of(revoked))) {
         return Err(Rejection::TooFewKeysLeft);
     }
-    Ok(())
+    if anchor.is_met_by(signers.without(revokes)) { Ok(()) } else { Err(Rejection::TooFewSignatures) }
 }
