@@ -287,11 +287,19 @@ fn check_content(header: &Header, part: &Part, bytes: &[u8], target: Target, pla
         (Kind::Firmware, Target::CortexM { vector_align }) => check_vectors(bytes, placed, vector_align),
         (Kind::Kernel, Target::Linux(architecture)) => {
             let head = bytes.first_chunk::<{ kernel::HEAD }>().ok_or(Rejection::WrongKernel)?;
-            check_kernel(part, head, architecture).map(|_| ())
+            let text_offset = check_kernel(part, head, architecture)?;
+            check_still_fits(part, placed, text_offset)
         }
         (Kind::CommandLine, Target::Linux(_)) => command_line::check(bytes, header.manifest().part(Kind::RootFs).map(|root| &root.sha256)),
         _ => Ok(()),
     }
+}
+
+/// The place was chosen by what the storage said before the digest was known; the verified kernel must say the same.
+fn check_still_fits(part: &Part, placed: &PlacedPart, text_offset: u64) -> Result<(), Rejection> {
+    let is_base = |base: u64| base.is_multiple_of(AUTO_ALIGN);
+    let fits = part.place != Place::Auto || placed.address.checked_sub(text_offset).is_some_and(is_base);
+    if fits { Ok(()) } else { Err(Rejection::WrongKernel) }
 }
 
 /// The table must lie where VTOR can point, and its reset vector must be Thumb code inside the part.
