@@ -7,6 +7,7 @@ use twinslot_bootloader::image::bundle::{self, index_entry};
 use twinslot_bootloader::image::chunks::{self, CHUNK_SIZE};
 use twinslot_bootloader::image::manifest::{Check, Encoding, Kind, Manifest, Part, Place, SlotRule, Version};
 use twinslot_bootloader::image::{HEADER_SIZE, HeaderDigest, SIGNED_SIZE, SignatureEntry, draft, short_digest};
+use twinslot_bootloader::storage::{ReadAt, StorageError};
 
 use crate::board::RAM_BASE;
 use crate::random::Random;
@@ -272,4 +273,31 @@ impl Image {
         bytes.extend_from_slice(&self.slot[HEADER_SIZE..]);
         bytes
     }
+}
+
+/// Stored bytes as a source of parts.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored<'a>(pub &'a [u8]);
+
+impl ReadAt for Stored<'_> {
+    fn read_at(&mut self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+        let start = usize::try_from(offset).map_err(|_| StorageError)?;
+        let end = start.checked_add(bytes.len()).ok_or(StorageError)?;
+        bytes.copy_from_slice(self.0.get(start..end).ok_or(StorageError)?);
+        Ok(())
+    }
+
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
+/// An arm64 `Image` of `len` bytes that claims `memory` bytes from `text_offset` on.
+#[must_use]
+pub fn kernel(len: usize, text_offset: u64, memory: u64) -> Vec<u8> {
+    let mut bytes = Random::new(64).bytes(len);
+    bytes[8..16].copy_from_slice(&text_offset.to_le_bytes());
+    bytes[16..24].copy_from_slice(&memory.to_le_bytes());
+    bytes[56..60].copy_from_slice(b"ARM\x64");
+    bytes
 }

@@ -310,7 +310,7 @@ fn revocation_never_orphans_itself() {
         let suicidal = build(ImageBuilder::new(2).revoke(&ids[..1]), &[1]);
         assert_eq!(host.install(&suicidal), Err(Rejection::TooFewSignatures.into()));
         let all = build(ImageBuilder::new(2).revoke(&ids), &[1, 2, 3]);
-        assert_eq!(host.install(&all), Err(Rejection::TooFewSignatures.into()));
+        assert_eq!(host.install(&all), Err(Rejection::TooFewKeysLeft.into()));
         host.settings = Settings { recovery: Fallback::Absent, ..Settings::new(2) };
         let (old, new) = (build(ImageBuilder::new(1), &[1, 2]), build(ImageBuilder::new(2).revoke(&ids[..1]), &[2, 3]));
         host.storage.put(A, &old.slot);
@@ -324,9 +324,9 @@ fn revocation_never_orphans_itself() {
         assert_eq!((state.slots.a.phase, state.slots.b.phase), (Phase::Rejected, Phase::Confirmed), "what lost its signature is cut off");
         assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::B, Why::Confirmed)), "the revoking image itself boots");
         let one_left = build(ImageBuilder::new(3).revoke(&ids[1..2]), &[2, 3]);
-        assert_eq!(host.install(&one_left), Err(Rejection::TooFewSignatures.into()));
+        assert_eq!(host.install(&one_left), Err(Rejection::TooFewKeysLeft.into()));
         let too_many = build(ImageBuilder::new(3).revoke(&ids[..2]), &[2, 3]);
-        assert_eq!(host.install(&too_many), Err(Rejection::TooFewSignatures.into()));
+        assert_eq!(host.install(&too_many), Err(Rejection::TooFewKeysLeft.into()));
         assert_eq!(host.install(&build(ImageBuilder::new(3), &[1, 2])), Err(Rejection::TooFewSignatures.into()), "revoked signatures do not count");
         host.update(&build(ImageBuilder::new(3), &[1, 2, 3])).expect("revoked signatures do no harm");
         assert_eq!(&*host.state().expect("a journal").revoked, &ids[..1], "revocations are never dropped");
