@@ -39,6 +39,8 @@ pub enum Command {
     Explain(commands::explain::Arguments),
     /// Assemble a whole flash image.
     Assemble(commands::assemble::Arguments),
+    /// Erase, program, read back and verify a board's flash through a debug probe.
+    Flash(commands::flash::Arguments),
     /// Show or change the boot state in a flash image.
     #[command(subcommand)]
     Journal(commands::journal::Arguments),
@@ -63,6 +65,7 @@ impl Command {
             Self::Inspect(arguments) => commands::inspect::run(arguments),
             Self::Explain(arguments) => commands::explain::run(arguments),
             Self::Assemble(arguments) => commands::assemble::run(arguments),
+            Self::Flash(arguments) => commands::flash::run(arguments),
             Self::Journal(arguments) => commands::journal::run(arguments),
             Self::Layout(arguments) => commands::layout::run(arguments),
         }

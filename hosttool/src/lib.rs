@@ -10,6 +10,7 @@ pub mod chunk_table;
 pub mod cli;
 pub mod commands;
 pub mod describe;
+pub mod flash;
 pub mod flash_file;
 pub mod handoff_view;
 pub mod hex;

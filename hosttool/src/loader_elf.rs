@@ -19,6 +19,14 @@ pub struct Segment {
     pub bytes: Vec<u8>,
 }
 
+impl Segment {
+    /// The address behind the last byte.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.address.saturating_add(self.bytes.len() as u64)
+    }
+}
+
 /// Reads the load segments of an ELF file, at their physical (load) addresses. Segments without bytes in the file are left out.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use crate::{
     hex,
     image_file::{ImageFile, Use},
     keys,
-    loader_elf::read_segments,
+    loader_elf::{Segment, read_segments},
     refusal::Refusal,
     report::Failure,
 };
@@ -71,9 +71,6 @@ pub fn place(sources: &Sources, layout: &Layout, trust: Option<&Trust>) -> Resul
     let judge = Judge { layout, trust, release: sources.release };
     judge.check_trust()?;
     let mut placed = Vec::new();
-    if let Some(loader) = &sources.loader {
-        placed.extend(place_loader(loader, layout)?);
-    }
     for (index, (slot, path)) in sources.slots.iter().enumerate() {
         if sources.slots.iter().take(index).any(|(earlier, _)| earlier == slot) {
             return Err(Failure::Trouble(anyhow!("--slot {} is given twice", slot.name())));
@@ -181,28 +178,43 @@ fn check_room(what: &str, len: u64, region: &'static str, span: Span) -> Result<
     if len <= span.size { Ok(()) } else { Err(Refusal::TooLarge { what: what.to_owned(), len, region, room: span.size }) }
 }
 
-/// The loader's segments, relative to the flash's start.
-fn place_loader(path: &Path, layout: &Layout) -> Result<Vec<Placed>, Failure> {
+/// The loader's segments, each inside the loader's region.
+///
+/// # Errors
+/// The ELF can not be read, or links to other addresses than the layout says.
+pub fn read_loader(path: &Path, layout: &Layout) -> Result<Vec<Segment>, Failure> {
     let refuse = |reason: String| Failure::from(Refusal::Loader { path: path.to_owned(), reason });
+    let start = layout.loader_address().ok_or_else(|| refuse("the layout gives the loader no address: give flash.base or loader.base".to_owned()))?;
+    let region = start..start.saturating_add(layout.loader.span.size);
+    let segments = read_segments(path)?;
+    let outside = segments.iter().find(|segment| segment.address < region.start || segment.end() > region.end);
+    match outside {
+        Some(Segment { address, bytes }) => Err(refuse(format!(
+            "{} bytes at {address:#x} lie outside the loader's region {:#x}..{:#x}: link it with the board's memory.x",
+            bytes.len(),
+            region.start,
+            region.end
+        ))),
+        None => Ok(segments),
+    }
+}
+
+/// The loader's segments at their offsets in the flash of the slots.
+///
+/// # Errors
+/// The layout puts the loader in another memory.
+pub fn place_loader(path: &Path, segments: Vec<Segment>, layout: &Layout) -> Result<Vec<Placed>, Failure> {
     let (Some(base), None) = (layout.flash.base, layout.loader.base) else {
-        return Err(refuse(
-            "the layout puts the loader in another memory than this flash: program or load it there, and leave --loader out".to_owned(),
-        ));
+        let reason = "the layout puts the loader in another memory than this flash: load or program it there, and leave --loader out";
+        return Err(Refusal::Loader { path: path.to_owned(), reason: reason.to_owned() }.into());
     };
-    let region = layout.loader.span;
-    let place = |segment: crate::loader_elf::Segment| {
-        let len = segment.bytes.len() as u64;
-        let offset = segment.address.checked_sub(base).filter(|offset| *offset >= region.offset && offset.saturating_add(len) <= region.end());
-        let outside = || refuse(format!("{len} bytes at {:#x} lie outside the loader region: link it with the board's memory.x", segment.address));
-        let offset = offset.ok_or_else(outside)?;
-        Ok(Placed {
-            what: format!("loader {}", path.display()),
-            region: "loader",
-            offset,
-            len,
-            contents: Contents::Bytes(segment.bytes),
-            image: None,
-        })
+    let place = |Segment { address, bytes }| Placed {
+        what: format!("loader {}", path.display()),
+        region: "loader",
+        offset: address.saturating_sub(base),
+        len: bytes.len() as u64,
+        contents: Contents::Bytes(bytes),
+        image: None,
     };
-    read_segments(path)?.into_iter().map(place).collect()
+    Ok(segments.into_iter().map(place).collect())
 }

@@ -18,7 +18,7 @@ use twinslot_bootloader::{
 };
 use twinslot_config::{Layout, Trust};
 
-pub use images::{Contents, Placed, place};
+pub use images::{Contents, Placed, place, place_loader, read_loader};
 pub use state::initial_state;
 
 use crate::{
@@ -35,7 +35,7 @@ pub struct Sources {
     /// The board's layout.
     #[arg(long, value_name = "layout.toml")]
     pub layout: PathBuf,
-    /// The loader's ELF, when its region lies in this flash.
+    /// The loader's ELF.
     #[arg(long, value_name = "ELF")]
     pub loader: Option<PathBuf>,
     /// A slot image for a slot; may be given for both.

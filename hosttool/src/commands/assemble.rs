@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf};
 use serde::Serialize;
 
 use crate::{
-    assemble::{Assembly, Placed, Sources},
+    assemble::{Assembly, Placed, Sources, place_loader, read_loader},
     hex,
     output::{Access, NewFile},
     report::Outcome,
@@ -38,7 +38,11 @@ pub struct Assembled {
 /// # Errors
 /// A file can not be read or written, does not fit its region, or is refused.
 pub fn run(arguments: &Arguments) -> Outcome {
-    let assembly = Assembly::prepare(&arguments.sources)?;
+    let mut assembly = Assembly::prepare(&arguments.sources)?;
+    if let Some(loader) = &arguments.sources.loader {
+        let segments = read_loader(loader, &assembly.layout)?;
+        assembly.placed.extend(place_loader(loader, segments, &assembly.layout)?);
+    }
     let new = NewFile::create(&arguments.output, Access::Everybody)?;
     assembly.write_to(new.file())?;
     new.finish()?;

@@ -3,6 +3,7 @@
 pub mod assemble;
 pub mod bundle;
 pub mod explain;
+pub mod flash;
 pub mod inspect;
 pub mod journal;
 pub mod keygen;

@@ -100,12 +100,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let new = NewFile::create(&arguments.output, Access::Everybody)?;
     let streamed = stream(&mut inputs, arguments.align, new.file()).map_err(|error| name_file(arguments, error))?;
     let manifest = manifest(arguments, &streamed, created)?;
-    check_format(&manifest, NUMBER_LIMIT, arguments.align)?;
     let header = unsigned_header(&manifest).map_err(refuse_draft)?;
+    let framed = HeaderBytes::parse(&header)?;
+    check_format(&framed.unverified_manifest()?, NUMBER_LIMIT, arguments.align)?;
     new.file().write_all_at(&header, 0).with_context(|| format!("{}: can not be written", arguments.output.display()))?;
     new.finish()?;
-    let signed = HeaderBytes::parse(&header)?.signed();
-    super::done(report(arguments, &manifest, Builtin.digest(signed)))
+    super::done(report(arguments, &manifest, Builtin.digest(framed.signed())))
 }
 
 /// `SOURCE_DATE_EPOCH` as <https://reproducible-builds.org/specs/source-date-epoch/> defines it, else 0.
