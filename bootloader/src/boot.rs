@@ -5,13 +5,13 @@
 
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
-use crate::anchor::TrustAnchor;
+use crate::anchor::{KeyId, TrustAnchor};
 use crate::crypto::{Crypto, Digest};
 use crate::decide::{BootState, Fallback, Knowledge, Situation, Step, Verified, Why, decide};
 use crate::handoff::{Booted, Handoff, Verdict};
 use crate::image::manifest::Kind;
 use crate::image::{Expectations, HEADER_SIZE, Header, Identity, SlotUse};
-use crate::journal::{CommitError, Journal, Policy, Revert};
+use crate::journal::{CommitError, Journal, Policy, Revert, State};
 use crate::load::{self, Bootable, LoadError, Memory};
 use crate::reason::{Reason, ResetCause};
 use crate::slot::{BySlot, Slot};
@@ -139,217 +139,236 @@ pub enum Outcome {
 /// Decides, verifies and loads. The hand-off is filled in whatever the outcome.
 pub fn boot<S: Storage, M: Memory, C: Crypto, K: Machine>(ports: &mut Ports<'_, S, M, C, K>, config: &Config<'_>, handoff: &mut Handoff) -> Outcome {
     *handoff = Handoff::new(config.anchor, config.layout, config.reset_cause);
-    mark(ports, handoff, 0);
-    let mut run = Run::start(ports, config);
-    for _ in 0..MAX_STEPS {
-        let step = decide(&run.situation, &config.policy);
-        if let Some(outcome) = run.take(step, ports, config, handoff) {
-            run.tell(handoff);
-            mark(ports, handoff, 3);
-            return outcome;
-        }
-    }
-    run.tell(handoff);
-    Outcome::Halt(Reason::None)
-}
-
-fn mark<S, M, C, K: Machine>(ports: &mut Ports<'_, S, M, C, K>, handoff: &mut Handoff, index: usize) {
-    if let Some(mark) = handoff.marks.get_mut(index) {
-        *mark = ports.machine.ticks();
-    }
+    let situation = Situation {
+        reset_cause: config.reset_cause,
+        slots: BySlot { a: Knowledge::NotRead, b: Knowledge::NotRead },
+        golden: config.golden,
+        recovery: config.recovery,
+    };
+    let mut run = Run { ports, config, handoff, journal: Journal::unread(), may_write: true, situation, loaded: None };
+    run.mark(0);
+    run.open_journal();
+    let outcome = run.decide();
+    run.tell();
+    outcome
 }
 
 /// One boot under way.
-struct Run {
+struct Run<'r, 'p, S, M, C, K> {
+    ports: &'r mut Ports<'p, S, M, C, K>,
+    config: &'r Config<'r>,
+    handoff: &'r mut Handoff,
     journal: Journal,
+    /// Whether no commit has failed and no watchdog was missing in this boot.
+    may_write: bool,
     situation: Situation,
     loaded: Option<Bootable>,
 }
 
-impl Run {
+impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
     /// Reads the journal, and repairs it before anything is decided.
-    fn start<S: Storage, M, C, K: Machine>(ports: &mut Ports<'_, S, M, C, K>, config: &Config<'_>) -> Self {
-        let mut journal = Journal::open(ports.storage, &config.policy);
-        let repaired =
-            if journal.is_clean() { Ok(()) } else { journal.repair(ports.storage, &config.policy).inspect(|()| tell_repair(ports, &journal)) };
-        let situation = Situation {
-            boot_state: boot_state(&journal),
-            reset_cause: config.reset_cause,
-            slots: BySlot { a: Knowledge::NotRead, b: Knowledge::NotRead },
-            golden: config.golden,
-            recovery: config.recovery,
-        };
-        let mut run = Self { journal, situation, loaded: None };
-        if let Err(error) = repaired {
-            run.give_up_writing(error, ports);
+    fn open_journal(&mut self) {
+        self.journal.read(self.ports.storage, &self.config.policy);
+        let is_clean = self.journal.is_clean();
+        let repaired = self.journal.repair(self.ports.storage, &self.config.policy);
+        if repaired.is_ok() && !is_clean {
+            self.event(if self.journal.state().is_some() { Event::JournalRepaired } else { Event::JournalLost });
         }
-        run
+        self.written(repaired);
+    }
+
+    /// Asks for steps and does them until the boot ends.
+    fn decide(&mut self) -> Outcome {
+        for _ in 0..MAX_STEPS {
+            let step = decide(self.boot_state(), &self.situation, &self.config.policy);
+            if let Some(outcome) = self.take(&step) {
+                return outcome;
+            }
+        }
+        Outcome::Halt(Reason::None)
     }
 
     /// Does one step. `Some` when the boot ends with it.
-    fn take<S: Storage, M: Memory, C: Crypto, K: Machine>(
-        &mut self,
-        step: Step,
-        ports: &mut Ports<'_, S, M, C, K>,
-        config: &Config<'_>,
-        handoff: &mut Handoff,
-    ) -> Option<Outcome> {
-        match step {
-            Step::Commit(state) => {
-                let before = self.journal.state().and_then(|state| state.last_revert);
-                let expected = self.journal.sequence();
-                match self.journal.commit(ports.storage, &config.policy, expected, &state) {
-                    Ok(()) => self.committed(before, ports),
-                    Err(error) => self.give_up_writing(error, ports),
-                }
+    fn take(&mut self, step: &Step) -> Option<Outcome> {
+        match *step {
+            Step::Commit(ref state) => {
+                self.commit(state);
                 None
             }
             Step::Examine(slot) => {
-                self.examine(slot, ports, config, handoff);
+                self.examine(slot);
                 None
             }
-            Step::Boot(slot, why) => self.boot_slot(slot, why, ports, config, handoff),
-            Step::Golden => self.boot_golden(ports, config, handoff),
+            Step::Boot(slot, why) => self.boot_slot(slot, why),
+            Step::Golden => self.boot_golden(),
             Step::Recover => Some(Outcome::Recover),
             Step::Halt(reason) => {
-                handoff.halt_reason = reason;
+                self.handoff.halt_reason = reason;
                 Some(Outcome::Halt(reason))
             }
         }
     }
 
-    fn committed<S, M, C, K: Machine>(&mut self, before: Option<Revert>, ports: &mut Ports<'_, S, M, C, K>) {
-        self.situation.boot_state = boot_state(&self.journal);
-        ports.machine.event(&Event::Committed { sequence: self.journal.sequence() });
-        match self.journal.state().and_then(|state| state.last_revert) {
-            Some(revert) if Some(revert) != before => ports.machine.event(&Event::Reverted(revert)),
-            _ => {}
+    fn commit(&mut self, state: &State) {
+        let before = self.last_revert();
+        let expected = self.journal.sequence();
+        let committed = self.journal.commit(self.ports.storage, &self.config.policy, expected, state);
+        self.written(committed);
+        if committed.is_ok() {
+            self.event(Event::Committed { sequence: self.journal.sequence() });
+            match self.last_revert() {
+                Some(revert) if before.is_none_or(|before| before.sequence != revert.sequence) => self.event(Event::Reverted(revert)),
+                _ => {}
+            }
         }
     }
 
     /// After a failed commit the boot goes on with what is known and writes nothing more.
-    fn give_up_writing<S, M, C, K: Machine>(&mut self, error: CommitError, ports: &mut Ports<'_, S, M, C, K>) {
-        ports.machine.event(&Event::CommitFailed(error));
-        self.situation.boot_state = BootState::ReadOnly(self.journal.state().copied());
+    fn written(&mut self, committed: Result<(), CommitError>) {
+        if let Err(error) = committed {
+            self.event(Event::CommitFailed(error));
+            self.may_write = false;
+        }
+    }
+
+    fn boot_state(&self) -> BootState<'_> {
+        match self.journal.state() {
+            state if !self.may_write => BootState::ReadOnly(state),
+            Some(state) => BootState::Known { state, next_sequence: self.journal.next_sequence() },
+            None => BootState::Lost,
+        }
     }
 
     /// Verifies a slot and remembers what was found.
-    fn examine<S: Storage, M: Memory, C: Crypto, K: Machine>(
-        &mut self,
-        slot: Slot,
-        ports: &mut Ports<'_, S, M, C, K>,
-        config: &Config<'_>,
-        handoff: &mut Handoff,
-    ) {
-        let found = self.verify(SlotUse::Slot(slot), ports, config, handoff);
+    fn examine(&mut self, slot: Slot) {
+        let found = self.verify(SlotUse::Slot(slot));
         *self.situation.slots.of_mut(slot) = found;
-        ports.machine.event(&Event::Examined(slot, found));
+        self.event(Event::Examined(slot, found));
     }
 
     /// Loads what lies in a slot or in the golden region; a loaded image that is overwritten by it is forgotten.
-    fn verify<S: Storage, M: Memory, C: Crypto, K: Machine>(
-        &mut self,
-        slot_use: SlotUse,
-        ports: &mut Ports<'_, S, M, C, K>,
-        config: &Config<'_>,
-        handoff: &mut Handoff,
-    ) -> Knowledge {
+    fn verify(&mut self, slot_use: SlotUse) -> Knowledge {
         self.loaded = None;
-        let loaded = read_and_verify(slot_use, self.journal.state(), ports, config, handoff).and_then(|header| {
-            let region = region_of(slot_use);
-            let bootable = load::load(&header, region, &mut ports.storage.region(region), ports.memory, ports.crypto)?;
-            Ok((header, bootable))
-        });
-        match loaded {
-            Ok((header, bootable)) => {
-                mark(ports, handoff, 2);
-                handoff.digest = *header.digest();
-                self.loaded = Some(bootable);
-                let manifest = header.manifest();
-                Knowledge::Verified(Verified {
-                    digest: header.short_digest(),
-                    security_counter: manifest.security_counter,
-                    version: manifest.version,
-                })
-            }
+        match self.load(slot_use) {
+            Ok(verified) => Knowledge::Verified(verified),
             Err(LoadError::Refused(rejection)) => Knowledge::Refused(rejection),
             Err(LoadError::Storage) => Knowledge::ReadError,
         }
     }
 
+    fn load(&mut self, slot_use: SlotUse) -> Result<Verified, LoadError> {
+        let region = region_of(slot_use);
+        let header = self.read_and_verify(slot_use, region)?;
+        self.mark(1);
+        let bootable = load::load(&header, region, &mut self.ports.storage.region(region), self.ports.memory, self.ports.crypto)?;
+        self.mark(2);
+        self.loaded = Some(bootable);
+        self.handoff.digest = *header.digest();
+        let manifest = header.manifest();
+        Ok(Verified { digest: header.short_digest(), security_counter: manifest.security_counter, version: manifest.version })
+    }
+
+    /// Reads and verifies a header. The golden image is held to the compiled-in anchor and floor only.
+    fn read_and_verify(&mut self, slot_use: SlotUse, region: Region) -> Result<Header, LoadError> {
+        let mut bytes = [0; HEADER_SIZE];
+        let mut window = self.ports.storage.region(region);
+        window.read(0, &mut bytes)?;
+        let (floor, revoked): (u32, &[KeyId]) = match (slot_use, self.journal.state()) {
+            (SlotUse::Golden, _) => (0, &[]),
+            (SlotUse::Slot(_), None) => (self.config.counter_floor, &[]),
+            (SlotUse::Slot(_), Some(state)) => (state.floor.max(self.config.counter_floor), &state.revoked),
+        };
+        let expect = Expectations {
+            identity: self.config.identity,
+            slot_use,
+            slot_size: u64::from(window.size()),
+            write_size: S::Flash::WRITE_SIZE as u64,
+            floor,
+            revoked,
+        };
+        Ok(Header::verify(&bytes, self.config.anchor, &expect, self.ports.crypto)?)
+    }
+
     /// Jumps to a slot's verified image. An image that another one has overwritten since is loaded again, and judged again.
-    fn boot_slot<S: Storage, M: Memory, C: Crypto, K: Machine>(
-        &mut self,
-        slot: Slot,
-        why: Why,
-        ports: &mut Ports<'_, S, M, C, K>,
-        config: &Config<'_>,
-        handoff: &mut Handoff,
-    ) -> Option<Outcome> {
-        let chosen = *self.situation.slots.of(slot);
+    fn boot_slot(&mut self, slot: Slot, why: Why) -> Option<Outcome> {
         if self.loaded.as_ref().map(Bootable::region) != Some(Region::Slot(slot)) {
-            self.examine(slot, ports, config, handoff);
-            if *self.situation.slots.of(slot) != chosen {
+            let chosen = self.situation.slots.of(slot).digest();
+            self.examine(slot);
+            if self.situation.slots.of(slot).digest() != chosen {
                 return None;
             }
         }
-        let armed = arm(why, ports, config);
-        if armed.is_err() && why == Why::Trial {
-            self.situation.boot_state = BootState::ReadOnly(self.journal.state().copied());
+        if self.arm(why).is_err() && why == Why::Trial {
+            self.may_write = false;
             return None;
         }
-        let bootable = self.loaded.take()?;
-        handoff.booted = Booted::Slot(slot);
-        handoff.why = why;
         if let Some(state) = self.journal.state() {
             let entry = state.slots.of(slot);
-            handoff.phase = entry.phase;
-            handoff.attempts_left = entry.attempts_left;
+            self.handoff.phase = entry.phase;
+            self.handoff.attempts_left = entry.attempts_left;
         }
-        measure(&bootable, ports);
+        self.hand_over(Booted::Slot(slot), why)
+    }
+
+    fn boot_golden(&mut self) -> Option<Outcome> {
+        let found = self.verify(SlotUse::Golden);
+        self.event(Event::ExaminedGolden(found));
+        if self.loaded.is_none() {
+            self.situation.golden = Fallback::Failed;
+            return None;
+        }
+        let _ = self.arm(Why::Golden);
+        self.hand_over(Booted::Golden, Why::Golden)
+    }
+
+    /// The end of a boot that jumps to the loaded image.
+    fn hand_over(&mut self, booted: Booted, why: Why) -> Option<Outcome> {
+        let bootable = self.loaded.take()?;
+        self.handoff.booted = booted;
+        self.handoff.why = why;
+        for part in bootable.parts() {
+            self.ports.machine.measure(part.kind, &part.sha256);
+        }
         Some(Outcome::Boot(bootable))
     }
 
-    fn boot_golden<S: Storage, M: Memory, C: Crypto, K: Machine>(
-        &mut self,
-        ports: &mut Ports<'_, S, M, C, K>,
-        config: &Config<'_>,
-        handoff: &mut Handoff,
-    ) -> Option<Outcome> {
-        let found = self.verify(SlotUse::Golden, ports, config, handoff);
-        ports.machine.event(&Event::ExaminedGolden(found));
-        let Some(bootable) = self.loaded.take() else {
-            self.situation.golden = Fallback::Failed;
-            return None;
+    /// Arms the watchdog as the board's policy says.
+    fn arm(&mut self, why: Why) -> Result<(), NoWatchdog> {
+        let arming = match (self.config.watchdog, why) {
+            (WatchdogUse::Trials | WatchdogUse::EveryBoot, Why::Trial) => Arming::Trial,
+            (WatchdogUse::EveryBoot, _) => Arming::EveryBoot,
+            (WatchdogUse::Trials | WatchdogUse::TrialsMayHang, _) => return Ok(()),
         };
-        let _ = arm(Why::Golden, ports, config);
-        handoff.booted = Booted::Golden;
-        handoff.why = Why::Golden;
-        measure(&bootable, ports);
-        Some(Outcome::Boot(bootable))
+        let armed = self.ports.machine.arm_watchdog(arming);
+        if armed.is_err() {
+            self.event(Event::NoWatchdog);
+        }
+        armed
     }
 
     /// What every hand-off tells, whatever was booted.
-    fn tell(&self, handoff: &mut Handoff) {
-        let slots = self.situation.slots;
-        handoff.verdicts = BySlot { a: Verdict::from(slots.a), b: Verdict::from(slots.b) };
-        handoff.last_revert = self.journal.state().and_then(|state| state.last_revert);
-        if handoff.booted == Booted::Nothing {
-            handoff.digest = [0; 32];
+    fn tell(&mut self) {
+        let BySlot { a, b } = self.situation.slots;
+        self.handoff.verdicts = BySlot { a: Verdict::from(a), b: Verdict::from(b) };
+        self.handoff.last_revert = self.last_revert();
+        if self.handoff.booted == Booted::Nothing {
+            self.handoff.digest = [0; 32];
+        }
+        self.mark(3);
+    }
+
+    fn last_revert(&self) -> Option<Revert> {
+        self.journal.state()?.last_revert
+    }
+
+    fn mark(&mut self, index: usize) {
+        if let Some(mark) = self.handoff.marks.get_mut(index) {
+            *mark = self.ports.machine.ticks();
         }
     }
-}
 
-fn tell_repair<S, M, C, K: Machine>(ports: &mut Ports<'_, S, M, C, K>, journal: &Journal) {
-    let event = if journal.state().is_some() { Event::JournalRepaired } else { Event::JournalLost };
-    ports.machine.event(&event);
-}
-
-fn boot_state(journal: &Journal) -> BootState {
-    let next_sequence = journal.next_sequence();
-    match journal.state() {
-        Some(state) => BootState::Known { state: *state, next_sequence },
-        None => BootState::Lost { next_sequence },
+    fn event(&mut self, event: Event) {
+        self.ports.machine.event(&event);
     }
 }
 
@@ -357,47 +376,5 @@ const fn region_of(slot_use: SlotUse) -> Region {
     match slot_use {
         SlotUse::Slot(slot) => Region::Slot(slot),
         SlotUse::Golden => Region::Golden,
-    }
-}
-
-/// Reads and verifies a header. The golden image is held to the compiled-in anchor and floor only.
-fn read_and_verify<S: Storage, M, C: Crypto, K: Machine>(
-    slot_use: SlotUse,
-    state: Option<&crate::journal::State>,
-    ports: &mut Ports<'_, S, M, C, K>,
-    config: &Config<'_>,
-    handoff: &mut Handoff,
-) -> Result<Header, LoadError> {
-    let mut bytes = [0; HEADER_SIZE];
-    let mut window = ports.storage.region(region_of(slot_use));
-    window.read(0, &mut bytes)?;
-    let journal = state.filter(|_| slot_use != SlotUse::Golden);
-    let expect = Expectations {
-        identity: config.identity,
-        slot_use,
-        slot_size: u64::from(window.size()),
-        write_size: S::Flash::WRITE_SIZE as u64,
-        floor: if slot_use == SlotUse::Golden { 0 } else { journal.map_or(0, |state| state.floor).max(config.counter_floor) },
-        revoked: journal.map_or(&[], |state| &state.revoked),
-    };
-    let header = Header::verify(&bytes, config.anchor, &expect, ports.crypto)?;
-    mark(ports, handoff, 1);
-    Ok(header)
-}
-
-/// Arms the watchdog as the board's policy says.
-fn arm<S, M, C, K: Machine>(why: Why, ports: &mut Ports<'_, S, M, C, K>, config: &Config<'_>) -> Result<(), NoWatchdog> {
-    let armed = match (config.watchdog, why) {
-        (WatchdogUse::TrialsMayHang, _) => return Ok(()),
-        (_, Why::Trial) => ports.machine.arm_watchdog(Arming::Trial),
-        (WatchdogUse::EveryBoot, _) => ports.machine.arm_watchdog(Arming::EveryBoot),
-        (WatchdogUse::Trials, _) => return Ok(()),
-    };
-    armed.inspect_err(|_| ports.machine.event(&Event::NoWatchdog))
-}
-
-fn measure<S, M, C, K: Machine>(bootable: &Bootable, ports: &mut Ports<'_, S, M, C, K>) {
-    for part in bootable.parts() {
-        ports.machine.measure(part.kind, &part.sha256);
     }
 }

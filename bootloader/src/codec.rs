@@ -6,6 +6,8 @@
 
 use heapless::Vec;
 
+use crate::anchor::KeyId;
+
 /// 64-bit numbers of this size or more are refused everywhere.
 pub const NUMBER_LIMIT: u64 = 1 << 48;
 
@@ -40,18 +42,24 @@ impl<'a> Reader<'a> {
     }
 
     /// Remembers that the bytes are no such value.
+    #[inline(never)]
     pub(crate) fn fail(&mut self) {
-        self.error.get_or_insert(DecodeError::Malformed);
+        self.fail_with(DecodeError::Malformed);
+    }
+
+    fn fail_with(&mut self, error: DecodeError) {
+        self.error.get_or_insert(error);
+        self.rest = &[];
     }
 
     #[inline(never)]
     pub(crate) fn byte(&mut self) -> u8 {
         match self.rest {
-            [first, rest @ ..] if self.error.is_none() => {
+            [first, rest @ ..] => {
                 self.rest = rest;
                 *first
             }
-            _ => {
+            [] => {
                 self.fail();
                 0
             }
@@ -65,7 +73,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(never)]
-    fn fill(&mut self, target: &mut [u8]) {
+    pub(crate) fn fill(&mut self, target: &mut [u8]) {
         for byte in target {
             *byte = self.byte();
         }
@@ -86,7 +94,7 @@ impl<'a> Reader<'a> {
             value |= payload.wrapping_shl(shift);
             if byte & 0x80 == 0 {
                 if byte == 0 && shift > 0 {
-                    self.error.get_or_insert(DecodeError::NotCanonical);
+                    self.fail_with(DecodeError::NotCanonical);
                 }
                 return value;
             }
@@ -101,7 +109,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn number(&mut self) -> u64 {
         let value = self.varint(64);
         if value >= NUMBER_LIMIT {
-            self.error.get_or_insert(DecodeError::TooLarge);
+            self.fail_with(DecodeError::TooLarge);
         }
         value
     }
@@ -134,16 +142,26 @@ impl<'a> Reader<'a> {
         (self.below(2) == 1).then(|| read(self))
     }
 
-    /// Up to `N` values.
-    pub(crate) fn list<T, const N: usize>(&mut self, mut item: impl FnMut(&mut Self) -> T) -> Vec<T, N> {
-        let mut values = Vec::new();
+    /// Up to `N` values, each read into a copy of `unread`.
+    pub(crate) fn list<T: Clone, const N: usize>(&mut self, values: &mut Vec<T, N>, unread: T, read: impl Fn(&mut T, &mut Self)) {
         let limit = u8::try_from(N).unwrap_or(u8::MAX);
-        for _ in 0..self.below(limit.saturating_add(1)) {
-            if values.push(item(self)).is_err() {
-                self.fail();
-            }
+        let count = self.below(limit.saturating_add(1));
+        if values.resize(usize::from(count), unread).is_err() {
+            self.fail();
         }
-        values
+        for value in values {
+            read(value, self);
+        }
+    }
+
+    /// Up to `N` bytes.
+    pub(crate) fn byte_list<const N: usize>(&mut self, bytes: &mut Vec<u8, N>) {
+        self.list(bytes, 0, |byte, reader| *byte = reader.byte());
+    }
+
+    /// Up to `N` key ids.
+    pub(crate) fn key_ids<const N: usize>(&mut self, ids: &mut Vec<KeyId, N>) {
+        self.list(ids, [0; 8], |id, reader| reader.fill(id));
     }
 }
 

@@ -10,11 +10,9 @@ use crate::reason::{Reason, ResetCause};
 use crate::rejection::Rejection;
 use crate::slot::{BySlot, Slot};
 
-/// Everything that a decision rests on.
+/// What this boot knows beside the boot state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Situation {
-    /// The boot state.
-    pub boot_state: BootState,
     /// Why the machine started.
     pub reset_cause: ResetCause,
     /// What this boot has learned about each slot.
@@ -27,21 +25,18 @@ pub struct Situation {
 
 /// What is known of the boot state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BootState {
-    /// The journal holds no valid record; the first commit will have this sequence.
-    Lost {
-        /// See above.
-        next_sequence: u64,
-    },
+pub enum BootState<'a> {
+    /// The journal holds no valid record.
+    Lost,
     /// The newest record's state; the next commit will have this sequence.
     Known {
         /// The state.
-        state: State,
+        state: &'a State,
         /// The sequence of the next commit.
         next_sequence: u64,
     },
     /// A commit failed in this boot: nothing more is written and no trial starts.
-    ReadOnly(Option<State>),
+    ReadOnly(Option<&'a State>),
 }
 
 /// What this boot knows about a slot's image.
@@ -56,6 +51,17 @@ pub enum Knowledge {
     Refused(Rejection),
     /// It could not be read. Says nothing about the image.
     ReadError,
+}
+
+impl Knowledge {
+    /// The digest of a verified image.
+    #[must_use]
+    pub fn digest(&self) -> Option<HeaderDigest> {
+        match self {
+            Self::Verified(image) => Some(image.digest),
+            _ => None,
+        }
+    }
 }
 
 /// What a verified image says that a decision needs.
@@ -134,12 +140,11 @@ impl Why {
 
 /// Names the next step. Pure and total.
 #[must_use]
-pub fn decide(situation: &Situation, policy: &Policy) -> Step {
-    match &situation.boot_state {
-        BootState::Lost { .. } => after_loss(situation, policy),
-        BootState::Known { state, next_sequence } => with_state(situation, state, *next_sequence),
-        BootState::ReadOnly(Some(state)) => confirmed(situation, state).unwrap_or_else(|| last_resort(situation)),
-        BootState::ReadOnly(None) => last_resort(situation),
+pub fn decide(boot_state: BootState<'_>, situation: &Situation, policy: &Policy) -> Step {
+    match boot_state {
+        BootState::Lost => after_loss(situation, policy),
+        BootState::Known { state, next_sequence } => with_state(situation, state, next_sequence),
+        BootState::ReadOnly(state) => state.and_then(|state| confirmed(situation, state)).unwrap_or_else(|| last_resort(situation, state)),
     }
 }
 
@@ -150,7 +155,7 @@ fn with_state(situation: &Situation, state: &State, sequence: u64) -> Step {
         .or_else(|| trial(situation, state, preferred, sequence))
         .or_else(|| confirmed(situation, state))
         .or_else(|| trial(situation, state, preferred.other(), sequence))
-        .unwrap_or_else(|| last_resort(situation))
+        .unwrap_or_else(|| last_resort(situation, Some(state)))
 }
 
 /// Settles the trial that an earlier boot jumped to: unless the power was cut, it loses an attempt. `None` when there is none to settle.
@@ -205,7 +210,7 @@ fn trial(situation: &Situation, state: &State, slot: Slot, sequence: u64) -> Opt
         Knowledge::Refused(rejection) => reject(Reason::Refused(*rejection)),
         Knowledge::NotRead | Knowledge::Verified(_) => match exhaustion(entry) {
             Some(reason) => reject(reason),
-            None if *situation.slots.of(slot) == Knowledge::NotRead => Some(Step::Examine(slot)),
+            None if matches!(situation.slots.of(slot), Knowledge::NotRead) => Some(Step::Examine(slot)),
             None => Some(Step::Commit(intent(state, slot))),
         },
     }
@@ -241,7 +246,7 @@ fn after_loss(situation: &Situation, policy: &Policy) -> Step {
         return Step::Examine(slot);
     }
     let Some(first) = best_verified(situation) else {
-        return last_resort(situation);
+        return last_resort(situation, None);
     };
     let mut state = State::new(0);
     state.preferred = first;
@@ -256,7 +261,7 @@ fn after_loss(situation: &Situation, policy: &Policy) -> Step {
 }
 
 /// Golden, recovery, then whatever is authentic; writes nothing.
-fn last_resort(situation: &Situation) -> Step {
+fn last_resort(situation: &Situation, state: Option<&State>) -> Step {
     if situation.golden == Fallback::Untried {
         return Step::Golden;
     }
@@ -268,12 +273,12 @@ fn last_resort(situation: &Situation) -> Step {
     }
     match best_verified(situation) {
         Some(slot) => Step::Boot(slot, Why::LastResort),
-        None => Step::Halt(halt_reason(situation)),
+        None => Step::Halt(halt_reason(situation, state)),
     }
 }
 
 fn first_unread(situation: &Situation) -> Option<Slot> {
-    Slot::BOTH.into_iter().find(|slot| *situation.slots.of(*slot) == Knowledge::NotRead)
+    Slot::BOTH.into_iter().find(|slot| matches!(situation.slots.of(*slot), Knowledge::NotRead))
 }
 
 /// The verified slot with the higher security counter, then the lower version, then A.
@@ -290,14 +295,14 @@ fn best_verified(situation: &Situation) -> Option<Slot> {
 }
 
 /// Why nothing boots: the refusal of the preferred slot, else of the other one; without a preference the one with the higher code.
-fn halt_reason(situation: &Situation) -> Reason {
+fn halt_reason(situation: &Situation, state: Option<&State>) -> Reason {
     let refusal = |slot| match situation.slots.of(slot) {
         Knowledge::Refused(rejection) => Some(*rejection),
         _ => None,
     };
-    let refused = match &situation.boot_state {
-        BootState::Known { state, .. } | BootState::ReadOnly(Some(state)) => refusal(state.preferred).or_else(|| refusal(state.preferred.other())),
-        BootState::Lost { .. } | BootState::ReadOnly(None) => refusal(Slot::A).max(refusal(Slot::B)),
+    let refused = match state {
+        Some(state) => refusal(state.preferred).or_else(|| refusal(state.preferred.other())),
+        None => refusal(Slot::A).max(refusal(Slot::B)),
     };
     refused.map_or(Reason::ReadError, Reason::Refused)
 }

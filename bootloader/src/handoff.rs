@@ -232,9 +232,12 @@ impl Handoff {
     }
 
     fn read(reader: &mut Reader<'_>) -> Self {
+        let loader_version = reader.u16();
+        let mut reads = Reads { header: reader.u16(), journal: reader.u16(), keys: Vec::new() };
+        reader.key_ids(&mut reads.keys);
         Self {
-            loader_version: reader.u16(),
-            reads: Reads { header: reader.u16(), journal: reader.u16(), keys: reader.list(Reader::bytes) },
+            loader_version,
+            reads,
             booted: Booted::read(reader),
             phase: Phase::read(reader),
             attempts_left: reader.byte(),

@@ -162,6 +162,7 @@ impl From<StorageError> for LoadError {
 ///
 /// # Errors
 /// The first part that can not be placed or does not hold; a failure of the storage is told apart.
+#[inline(never)]
 pub fn load<M: Memory>(
     header: &Header,
     region: Region,

@@ -91,7 +91,11 @@ impl<'a> HeaderBytes<'a> {
 
     /// The signatures, from the front of the list to its end.
     pub fn signatures(&self) -> impl Iterator<Item = SignatureEntry> + use<'a> {
-        self.entries().iter().take_while(|entry| !is_blank(*entry)).map(SignatureEntry::of)
+        self.signature_list().map(|(key, signature)| SignatureEntry { key: *key, signature: *signature })
+    }
+
+    fn signature_list(&self) -> impl Iterator<Item = (&'a KeyId, &'a Signature)> + use<'a> {
+        self.entries().iter().take_while(|entry| !is_blank(*entry)).filter_map(|entry| entry.first_chunk().zip(entry.last_chunk()))
     }
 
     /// The manifest, unverified: for tools that show what a header claims, never for a decision.
@@ -99,14 +103,21 @@ impl<'a> HeaderBytes<'a> {
     /// # Errors
     /// The body is not the canonical encoding of one manifest.
     pub fn unverified_manifest(&self) -> Result<Manifest, Rejection> {
+        let mut manifest = Manifest::UNREAD;
+        self.read_manifest(&mut manifest)?;
+        Ok(manifest)
+    }
+
+    #[inline(never)]
+    fn read_manifest(&self, manifest: &mut Manifest) -> Result<(), Rejection> {
         let body_end = PREFIX.saturating_add(self.body_len);
         let body = self.bytes.get(PREFIX..body_end).ok_or(Rejection::BodyLengthOutOfRange)?;
-        let (manifest, rest) = Manifest::decode(body).map_err(|error| match error {
+        let rest = manifest.read(body).map_err(|error| match error {
             DecodeError::Malformed => Rejection::BodyMalformed,
             DecodeError::NotCanonical => Rejection::BodyNotCanonical,
             DecodeError::TooLarge => Rejection::NumberTooLarge,
         })?;
-        if rest.is_empty() { Ok(manifest) } else { Err(Rejection::BodyLeftOver) }
+        if rest.is_empty() { Ok(()) } else { Err(Rejection::BodyLeftOver) }
     }
 
     fn entries(&self) -> &'a [[u8; ENTRY_SIZE]] {
@@ -126,13 +137,6 @@ impl<'a> HeaderBytes<'a> {
             rest = behind;
         }
         Ok(())
-    }
-}
-
-impl SignatureEntry {
-    fn of(bytes: &[u8; ENTRY_SIZE]) -> Self {
-        let (key, signature) = bytes.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
-        Self { key: *key, signature: signature.first_chunk::<64>().copied().unwrap_or([0; 64]) }
     }
 }
 
@@ -184,14 +188,17 @@ impl Header {
     ///
     /// # Errors
     /// The first rule that does not hold.
+    #[inline(never)]
     pub fn verify(bytes: &[u8; HEADER_SIZE], anchor: &TrustAnchor, expect: &Expectations<'_>, crypto: &mut impl Crypto) -> Result<Self, Rejection> {
         let framed = HeaderBytes::parse(bytes)?;
         let signers = check_signatures(&framed, anchor, expect.revoked, crypto)?;
-        let manifest = framed.unverified_manifest()?;
-        rules::check_format(&manifest, expect.slot_size, expect.write_size)?;
-        check_policy(&manifest, anchor, expect)?;
-        check_revocations(&manifest, anchor, expect.revoked, signers)?;
-        Ok(Self { manifest, digest: crypto.digest(framed.signed()) })
+        let mut header = Self { manifest: Manifest::UNREAD, digest: crypto.digest(framed.signed()) };
+        let manifest = &mut header.manifest;
+        framed.read_manifest(manifest)?;
+        rules::check_format(manifest, expect.slot_size, expect.write_size)?;
+        check_policy(manifest, anchor, expect)?;
+        check_revocations(manifest, anchor, expect.revoked, signers)?;
+        Ok(header)
     }
 
     /// What the header says.
@@ -220,17 +227,18 @@ pub fn short_digest(digest: &Digest) -> HeaderDigest {
 }
 
 /// The anchor's unrevoked keys that signed. Unknown and revoked keys are skipped and do no harm.
+#[inline(never)]
 fn check_signatures(framed: &HeaderBytes<'_>, anchor: &TrustAnchor, revoked: &[KeyId], crypto: &mut impl Crypto) -> Result<KeySet, Rejection> {
     let mut signers = KeySet::default();
-    for entry in framed.signatures() {
-        let Some(key) = anchor.key(&entry.key) else { continue };
-        if revoked.contains(&entry.key) {
+    for (id, signature) in framed.signature_list() {
+        let Some(key) = anchor.key(id) else { continue };
+        if revoked.contains(id) {
             continue;
         }
-        if !crypto.verify_ed25519(&key.public, framed.signed(), &entry.signature) {
+        if !crypto.verify_ed25519(&key.public, framed.signed(), signature) {
             return Err(Rejection::BadSignature);
         }
-        signers = signers.and(anchor.set_of(&[entry.key]));
+        signers = signers.and(anchor.set_of(core::slice::from_ref(id)));
     }
     if anchor.is_met_by(signers) { Ok(signers) } else { Err(Rejection::TooFewSignatures) }
 }

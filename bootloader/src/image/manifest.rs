@@ -186,25 +186,40 @@ pub struct Extra {
 }
 
 impl Manifest {
-    /// The manifest at the front of `body`, and what follows it.
-    pub(crate) fn decode(body: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+    /// All zero, to read one into: a manifest is large, and loaders have little stack and code to move it with.
+    pub(super) const UNREAD: Self = Self {
+        product: Product::UNREAD,
+        hw: 0,
+        version: Version { major: 0, minor: 0, patch: 0, build: 0 },
+        security_counter: 0,
+        slot: SlotRule::Any,
+        revoke: Vec::new(),
+        created: 0,
+        build: [0; 32],
+        chunks: [0; 32],
+        min_loader: 0,
+        requires: 0,
+        parts: Vec::new(),
+        extra: Vec::new(),
+    };
+
+    /// Reads the manifest at the front of `body` into an [`Manifest::UNREAD`] one; gives what follows it.
+    pub(super) fn read<'a>(&mut self, body: &'a [u8]) -> Result<&'a [u8], DecodeError> {
         let mut reader = Reader::new(body);
-        let manifest = Self {
-            product: Product::read(&mut reader),
-            hw: reader.u32(),
-            version: Version::read(&mut reader),
-            security_counter: reader.u32(),
-            slot: SlotRule::read(&mut reader),
-            revoke: reader.list(Reader::bytes),
-            created: reader.number(),
-            build: reader.bytes(),
-            chunks: reader.bytes(),
-            min_loader: reader.u16(),
-            requires: reader.u32(),
-            parts: reader.list(Part::read),
-            extra: reader.list(Extra::read),
-        };
-        Ok((manifest, reader.finish()?))
+        self.product.read(&mut reader);
+        self.hw = reader.u32();
+        self.version = Version::read(&mut reader);
+        self.security_counter = reader.u32();
+        self.slot = SlotRule::read(&mut reader);
+        reader.key_ids(&mut self.revoke);
+        self.created = reader.number();
+        reader.fill(&mut self.build);
+        reader.fill(&mut self.chunks);
+        self.min_loader = reader.u16();
+        self.requires = reader.u32();
+        reader.list(&mut self.parts, Part::UNREAD, Part::read);
+        reader.list(&mut self.extra, Extra::UNREAD, Extra::read);
+        reader.finish()
     }
 
     /// Where the last part ends, in bytes from the slot's start: the length of the image. `None` without parts or on overflow.
@@ -237,18 +252,28 @@ impl SlotRule {
 }
 
 impl Part {
-    fn read(reader: &mut Reader<'_>) -> Self {
-        Self {
-            kind: Kind::read(reader),
-            offset: reader.number(),
-            len: reader.number(),
-            mem: reader.number(),
-            place: Place::read(reader),
-            entry: reader.number(),
-            encoding: Encoding::read(reader),
-            sha256: reader.bytes(),
-            check: if reader.below(2) == 0 { Check::AtBoot } else { Check::ByOs },
-        }
+    const UNREAD: Self = Self {
+        kind: Kind::Firmware,
+        offset: 0,
+        len: 0,
+        mem: 0,
+        place: Place::InPlace,
+        entry: 0,
+        encoding: Encoding::Plain,
+        sha256: [0; 32],
+        check: Check::AtBoot,
+    };
+
+    fn read(&mut self, reader: &mut Reader<'_>) {
+        self.kind = Kind::read(reader);
+        self.offset = reader.number();
+        self.len = reader.number();
+        self.mem = reader.number();
+        self.place = Place::read(reader);
+        self.entry = reader.number();
+        self.encoding = Encoding::read(reader);
+        reader.fill(&mut self.sha256);
+        self.check = if reader.below(2) == 0 { Check::AtBoot } else { Check::ByOs };
     }
 }
 
@@ -289,7 +314,10 @@ impl Encoding {
 }
 
 impl Extra {
-    fn read(reader: &mut Reader<'_>) -> Self {
-        Self { tag: reader.u16(), data: reader.list(Reader::byte) }
+    const UNREAD: Self = Self { tag: 0, data: Vec::new() };
+
+    fn read(&mut self, reader: &mut Reader<'_>) {
+        self.tag = reader.u16();
+        reader.byte_list(&mut self.data);
     }
 }

@@ -41,12 +41,14 @@ impl Product {
         &self.bytes
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let product = Self { bytes: reader.list(Reader::byte) };
-        if !is_name(&product.bytes) {
+    /// No name yet, to read one into.
+    pub(super) const UNREAD: Self = Self { bytes: Vec::new() };
+
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>) {
+        reader.byte_list(&mut self.bytes);
+        if !is_name(&self.bytes) {
             reader.fail();
         }
-        product
     }
 }
 

@@ -13,6 +13,7 @@ pub const MIN_PART_ALIGN: u64 = 1024;
 ///
 /// # Errors
 /// The first rule that does not hold. What a newer format may mean differently (`requires`, `min_loader`) is looked at first.
+#[inline(never)]
 pub fn check_format(manifest: &Manifest, slot_size: u64, write_size: u64) -> Result<(), Rejection> {
     if manifest.requires != 0 {
         return Err(R::UnknownRequirement);

@@ -4,7 +4,7 @@ use core::fmt;
 
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
-use super::record::{RECORD_SIZE, Record, foreign_sequence, stride};
+use super::record::{RECORD_SIZE, Record, checksum, foreign_sequence, stride};
 use super::state::{Policy, State};
 use crate::codec::NUMBER_LIMIT;
 use crate::storage::{MAX_WRITE_SIZE, Region, Storage, StorageError, Window};
@@ -15,12 +15,13 @@ const UNREADABLE_START: u64 = 1 << 32;
 /// What was found in the two logs. Reading never writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
-    newest: Option<Record>,
+    /// Sequence 0 when there is none.
+    newest: Record,
     logs: [Log; 2],
 }
 
 /// What was found in one log. Records ascend within a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Log {
     /// Record places in the log.
     capacity: u32,
@@ -74,39 +75,48 @@ impl From<StorageError> for CommitError {
 }
 
 impl Journal {
+    /// Nothing read yet: as if lost.
+    pub(crate) fn unread() -> Self {
+        Self { newest: Record { sequence: 0, state: State::new(0) }, logs: [Log::UNREAD; 2] }
+    }
+
     /// Scans both logs.
     pub fn open<S: Storage>(storage: &mut S, policy: &Policy) -> Self {
-        let mut newest: Option<Record> = None;
-        let mut logs = LOGS.map(|region| {
-            let (log, record) = scan(storage, region, policy);
-            if log.tail.0 > newest.map_or(0, |newest| newest.sequence) {
-                newest = record;
+        let mut journal = Self::unread();
+        journal.read(storage, policy);
+        journal
+    }
+
+    /// Scans both logs anew.
+    pub(crate) fn read<S: Storage>(&mut self, storage: &mut S, policy: &Policy) {
+        self.newest.sequence = 0;
+        self.logs = [Log::UNREAD; 2];
+        let mut tail = (0, 0);
+        for (log, region) in self.logs.iter_mut().zip(LOGS) {
+            log.scan(storage, region, policy, &mut self.newest);
+            if log.tail.0 > tail.0 {
+                tail = log.tail;
             }
-            log
-        });
-        let [first, second] = &mut logs;
-        let tail = if second.tail.0 > first.tail.0 { second.tail } else { first.tail };
-        first.current = first.tail == tail && newest.is_some();
-        second.current = second.tail == tail && newest.is_some();
-        Self { newest, logs }
+        }
+        for log in &mut self.logs {
+            log.current = log.tail == tail && self.newest.sequence != 0;
+        }
     }
 
     /// The newest state, or `None` when the journal is lost.
     #[must_use]
     pub const fn state(&self) -> Option<&State> {
-        match &self.newest {
-            Some(record) => Some(&record.state),
-            None => None,
-        }
+        if self.is_lost() { None } else { Some(&self.newest.state) }
     }
 
     /// The newest sequence; 0 when the journal is lost.
     #[must_use]
     pub const fn sequence(&self) -> u64 {
-        match &self.newest {
-            Some(record) => record.sequence,
-            None => 0,
-        }
+        self.newest.sequence
+    }
+
+    const fn is_lost(&self) -> bool {
+        self.newest.sequence == 0
     }
 
     /// The sequence that the next commit will have: greater than every sequence that the logs may still hold.
@@ -118,7 +128,7 @@ impl Journal {
         let mut base = self.sequence();
         let mut begun = 1_u64;
         for log in &self.logs {
-            if self.newest.is_none() && log.read_error {
+            if self.is_lost() && log.read_error {
                 base = base.max(UNREADABLE_START);
             }
             base = base.max(log.highest_foreign);
@@ -141,13 +151,11 @@ impl Journal {
     /// # Errors
     /// As [`Journal::commit`]; a lost journal is left as it is.
     pub fn repair<S: Storage>(&mut self, storage: &mut S, policy: &Policy) -> Result<(), CommitError> {
-        match &self.newest {
-            Some(record) if !self.is_clean() => {
-                let Record { sequence, state } = *record;
-                self.commit(storage, policy, sequence, &state)
-            }
-            _ => Ok(()),
+        if self.is_lost() || self.is_clean() {
+            return Ok(());
         }
+        let Record { sequence, state } = self.newest;
+        self.commit(storage, policy, sequence, &state)
     }
 
     /// Commits `state` as the successor of `expected_sequence`, the sequence that it was derived from.
@@ -155,7 +163,7 @@ impl Journal {
     /// # Errors
     /// Stale or impossible: nothing was written. Storage: one log may hold the new record, which is then the newest one at the next start.
     pub fn commit<S: Storage>(&mut self, storage: &mut S, policy: &Policy, expected_sequence: u64, state: &State) -> Result<(), CommitError> {
-        *self = Self::open(storage, policy);
+        self.read(storage, policy);
         if self.sequence() != expected_sequence {
             return Err(CommitError::Stale);
         }
@@ -166,9 +174,9 @@ impl Journal {
         let record = Record { sequence, state: *state };
         let bytes = record.encode().filter(|_| state.is_possible(policy)).ok_or(CommitError::Impossible)?;
         let written = self.write_both(storage, &bytes);
-        *self = Self::open(storage, policy);
+        self.read(storage, policy);
         written?;
-        if self.newest.as_ref() == Some(&record) { Ok(()) } else { Err(CommitError::Storage) }
+        if self.sequence() == sequence { Ok(()) } else { Err(CommitError::Storage) }
     }
 
     /// Writes the record to the logs in a safe order. A log is erased only while the other one holds the newest record, and a log with a read error
@@ -211,6 +219,41 @@ impl Journal {
 }
 
 impl Log {
+    const UNREAD: Self =
+        Self { capacity: 0, end: 0, torn_behind: 0, highest_foreign: 0, tail: (0, 0), current: false, begun: false, read_error: false };
+
+    /// Reads the log from its end back to its newest valid record, which becomes `newest` when it is newer.
+    fn scan<S: Storage>(&mut self, storage: &mut S, region: Region, policy: &Policy, newest: &mut Record) {
+        let stride = place_size(storage);
+        let mut window = storage.region(region);
+        let mut bytes = [0; RECORD_SIZE];
+        self.capacity = window.size().checked_div(stride).unwrap_or(0);
+        for index in (0..self.capacity).rev() {
+            let is_blank = read_place(&mut window, index.saturating_mul(stride), &mut bytes);
+            if is_blank == Ok(true) {
+                continue;
+            }
+            if self.end == 0 {
+                self.end = index.saturating_add(1);
+            }
+            if is_blank.is_err() {
+                self.read_error = true;
+            } else if let Some(record) = Record::decode(&bytes, policy) {
+                self.tail = (record.sequence, checksum(&bytes));
+                if record.sequence > newest.sequence {
+                    *newest = record;
+                }
+                let first = if index == 0 { Ok(false) } else { read_place(&mut window, 0, &mut bytes) };
+                self.read_error |= first.is_err();
+                self.begun = first.is_ok() && Record::decode(&bytes, policy).is_some();
+                break;
+            } else {
+                self.highest_foreign = self.highest_foreign.max(foreign_sequence(&bytes).unwrap_or(0));
+            }
+            self.torn_behind = self.torn_behind.saturating_add(1);
+        }
+    }
+
     const fn needs_erase(&self) -> bool {
         !self.begun || self.end >= self.capacity
     }
@@ -238,57 +281,14 @@ fn place_size<S: Storage>(storage: &S) -> u32 {
     stride(write_size, storage.tear_size())
 }
 
-/// Reads a log from its end back to its newest valid record.
-fn scan<S: Storage>(storage: &mut S, region: Region, policy: &Policy) -> (Log, Option<Record>) {
-    let stride = place_size(storage);
-    let mut window = storage.region(region);
-    let mut log = Log { capacity: window.size().checked_div(stride).unwrap_or(0), ..Log::default() };
-    let mut newest = None;
-    for index in (0..log.capacity).rev() {
-        let place = read_place(&mut window, index.saturating_mul(stride), policy);
-        if place != Place::Blank && log.end == 0 {
-            log.end = index.saturating_add(1);
-        }
-        match place {
-            Place::Blank => continue,
-            Place::Valid(record, crc) => {
-                log.tail = (record.sequence, crc);
-                let first = if index == 0 { place } else { read_place(&mut window, 0, policy) };
-                log.begun = matches!(first, Place::Valid(..));
-                log.read_error |= first == Place::Unreadable;
-                newest = Some(record);
-                break;
-            }
-            Place::Torn(foreign) => log.highest_foreign = log.highest_foreign.max(foreign),
-            Place::Unreadable => log.read_error = true,
-        }
-        log.torn_behind = log.torn_behind.saturating_add(1);
-    }
-    (log, newest)
+/// Whether nothing was ever written at a record place since its log was erased. Its first bytes are left in `bytes`.
+fn read_place<F: NorFlash>(window: &mut Window<'_, F>, offset: u32, bytes: &mut [u8; RECORD_SIZE]) -> Result<bool, StorageError> {
+    window.read(offset, bytes)?;
+    Ok(is_blank(bytes) && padding_is_blank(window, offset))
 }
 
-/// What one record place holds.
-#[derive(PartialEq, Eq)]
-enum Place {
-    Blank,
-    Valid(Record, u32),
-    /// With the sequence, when it is a whole record of another layout; else 0.
-    Torn(u64),
-    Unreadable,
-}
-
-fn read_place<F: NorFlash>(window: &mut Window<'_, F>, offset: u32, policy: &Policy) -> Place {
-    let mut bytes = [0; RECORD_SIZE];
-    if window.read(offset, &mut bytes).is_err() {
-        return Place::Unreadable;
-    }
-    if bytes == [0xff; RECORD_SIZE] {
-        return if padding_is_blank(window, offset) { Place::Blank } else { Place::Torn(0) };
-    }
-    match Record::decode(&bytes, policy) {
-        Some(record) => Place::Valid(record, bytes.last_chunk::<4>().map_or(0, |crc| u32::from_le_bytes(*crc))),
-        None => Place::Torn(foreign_sequence(&bytes).unwrap_or(0)),
-    }
+fn is_blank(bytes: &[u8; RECORD_SIZE]) -> bool {
+    bytes.iter().all(|byte| *byte == 0xff)
 }
 
 /// Whether the rest of a write unit behind a blank record is blank too. Costs nothing where records fill their write units.
@@ -300,7 +300,7 @@ fn padding_is_blank<F: NorFlash>(window: &mut Window<'_, F>, offset: u32) -> boo
     while at < F::WRITE_SIZE {
         let mut bytes = [0; RECORD_SIZE];
         let here = u32::try_from(at).ok().and_then(|at| offset.checked_add(at));
-        if here.is_none_or(|here| window.read(here, &mut bytes).is_err()) || bytes != [0xff; RECORD_SIZE] {
+        if here.is_none_or(|here| window.read(here, &mut bytes).is_err()) || !is_blank(&bytes) {
             return false;
         }
         at = at.saturating_add(RECORD_SIZE);

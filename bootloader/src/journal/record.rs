@@ -61,9 +61,10 @@ impl Record {
             return None;
         }
         let sequence = u64::from_le_bytes(*content.get(6..)?.first_chunk::<8>()?);
-        let (state, padding) = State::decode(content.get(STATE_AT..)?).ok()?;
-        let possible = sequence < NUMBER_LIMIT && padding.iter().all(|byte| *byte == 0) && state.is_possible(policy);
-        possible.then_some(Self { sequence, state })
+        let mut record = Self { sequence, state: State::new(0) };
+        let padding = record.state.read(content.get(STATE_AT..)?).ok()?;
+        let possible = sequence < NUMBER_LIMIT && padding.iter().all(|byte| *byte == 0) && record.state.is_possible(policy);
+        possible.then_some(record)
     }
 }
 
@@ -75,4 +76,9 @@ pub(super) fn foreign_sequence(bytes: &[u8; RECORD_SIZE]) -> Option<u64> {
     }
     let sequence = u64::from_le_bytes(*content.get(6..)?.first_chunk::<8>()?);
     (sequence < NUMBER_LIMIT).then_some(sequence)
+}
+
+/// The checksum that a record carries.
+pub(super) fn checksum(bytes: &[u8; RECORD_SIZE]) -> u32 {
+    bytes.last_chunk::<4>().map_or(0, |crc| u32::from_le_bytes(*crc))
 }

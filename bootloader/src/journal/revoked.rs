@@ -42,16 +42,14 @@ impl RevokedKeys {
     }
 
     /// A key that stands twice is no state that a writer commits.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let mut keys = Self::NONE;
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>) {
         let count = reader.below(COUNTS);
         for _ in 0..count {
-            let _ = keys.insert(reader.bytes());
+            let _ = self.insert(reader.bytes());
         }
-        if keys.count != count {
+        if self.count != count {
             reader.fail();
         }
-        keys
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) {

@@ -121,6 +121,7 @@ pub struct State {
 impl State {
     /// The state of a host that no image is known of.
     #[must_use]
+    #[inline(never)]
     pub const fn new(floor: u32) -> Self {
         let slots = BySlot { a: SlotState::empty(Reason::None), b: SlotState::empty(Reason::None) };
         Self { preferred: Slot::A, slots, in_flight: None, floor, revoked: RevokedKeys::NONE, last_revert: None }
@@ -173,18 +174,17 @@ impl State {
         writer.option(self.last_revert, Revert::write);
     }
 
-    /// The state at the front of `bytes`, and what follows it.
-    pub(super) fn decode(bytes: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+    /// Reads the state at the front of `bytes` into a new one; gives what follows it.
+    pub(super) fn read<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], DecodeError> {
         let mut reader = Reader::new(bytes);
-        let state = Self {
-            preferred: Slot::read(&mut reader),
-            slots: BySlot { a: SlotState::read(&mut reader), b: SlotState::read(&mut reader) },
-            in_flight: reader.option(Slot::read),
-            floor: reader.u32(),
-            revoked: RevokedKeys::read(&mut reader),
-            last_revert: reader.option(Revert::read),
-        };
-        Ok((state, reader.finish()?))
+        self.preferred = Slot::read(&mut reader);
+        self.slots.a.read(&mut reader);
+        self.slots.b.read(&mut reader);
+        self.in_flight = reader.option(Slot::read);
+        self.floor = reader.u32();
+        self.revoked.read(&mut reader);
+        self.last_revert = reader.option(Revert::read);
+        reader.finish()
     }
 
     /// The same state with the slots' names swapped.
@@ -202,14 +202,12 @@ impl State {
 }
 
 impl SlotState {
-    fn read(reader: &mut Reader<'_>) -> Self {
-        Self {
-            phase: Phase::read(reader),
-            attempts_left: reader.byte(),
-            boots_left: reader.byte(),
-            digest: reader.bytes(),
-            reason: Reason::read(reader),
-        }
+    fn read(&mut self, reader: &mut Reader<'_>) {
+        self.phase = Phase::read(reader);
+        self.attempts_left = reader.byte();
+        self.boots_left = reader.byte();
+        reader.fill(&mut self.digest);
+        self.reason = Reason::read(reader);
     }
 
     fn write(&self, writer: &mut Writer<'_>) {

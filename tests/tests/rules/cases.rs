@@ -80,14 +80,24 @@ pub(crate) struct Run {
     pub(crate) failed: bool,
 }
 
+impl Run {
+    fn boot_state(&self) -> BootState<'_> {
+        match &self.state {
+            state if self.failed => BootState::ReadOnly(state.as_ref()),
+            Some(state) => BootState::Known { state, next_sequence: SEQUENCE + self.commits.len() as u64 },
+            None => BootState::Lost,
+        }
+    }
+}
+
 /// Runs the decision to its end.
 pub(crate) fn run(case: &Case) -> Run {
     let mut run = Run { end: End::Recover, state: case.state, commits: Vec::new(), examined: Vec::new(), failed: false };
     let mut situation = situation(case);
     for _ in 0..16 {
-        run.end = match decide(&situation, &POLICY) {
+        run.end = match decide(run.boot_state(), &situation, &POLICY) {
             Step::Commit(state) => {
-                commit(case, &mut run, &mut situation, state);
+                commit(case, &mut run, state);
                 continue;
             }
             Step::Examine(slot) => {
@@ -114,27 +124,19 @@ pub(crate) fn run(case: &Case) -> Run {
     panic!("no end after 16 steps: {case:?}");
 }
 
-fn commit(case: &Case, run: &mut Run, situation: &mut Situation, state: State) {
+fn commit(case: &Case, run: &mut Run, state: State) {
     assert!(!run.failed, "a write after a failed commit: {case:?}");
     assert!(state.is_possible(&POLICY), "an impossible state is committed: {case:?} {state:?}");
     run.commits.push(state);
     if case.failing_commit.map(usize::from) == Some(run.commits.len()) {
         run.failed = true;
-        situation.boot_state = BootState::ReadOnly(run.state);
         return;
     }
     run.state = Some(state);
-    let next_sequence = SEQUENCE + run.commits.len() as u64;
-    situation.boot_state = BootState::Known { state, next_sequence };
 }
 
 fn situation(case: &Case) -> Situation {
-    let boot_state = match case.state {
-        Some(state) => BootState::Known { state, next_sequence: SEQUENCE },
-        None => BootState::Lost { next_sequence: SEQUENCE },
-    };
     Situation {
-        boot_state,
         reset_cause: case.cause,
         slots: BySlot { a: Knowledge::NotRead, b: Knowledge::NotRead },
         golden: if case.golden.is_some() { Fallback::Untried } else { Fallback::Absent },
