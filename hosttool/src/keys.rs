@@ -111,5 +111,9 @@ fn read_text(path: &Path) -> Result<Secret, Failure> {
     if len > FILE_LIMIT {
         return Err(Refusal::Key { path: path.to_owned(), reason: format!("{len} bytes are no key and no passphrase") }.into());
     }
-    Ok(std::fs::read_to_string(path).map(Zeroizing::new).with_context(unreadable)?)
+    let bytes = Zeroizing::new(std::fs::read(path).with_context(unreadable)?);
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(Refusal::Key { path: path.to_owned(), reason: "binary data: give a PEM file, or a passphrase as text".to_owned() }.into()),
+    }
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use tempfile::NamedTempFile;
 
 /// Who may read a file.
@@ -38,7 +38,9 @@ impl NewFile {
         };
         let mut builder = tempfile::Builder::new();
         builder.prefix(".hosttool-").permissions(Permissions::from_mode(mode));
-        let file = builder.tempfile_in(folder_of(path)).with_context(|| format!("{}: can not be created", path.display()))?;
+        let folder = folder_of(path);
+        let refused = |error: std::io::Error| anyhow!("{}: can not be created in {}: {}", path.display(), folder.display(), error.kind());
+        let file = builder.tempfile_in(folder).map_err(refused)?;
         Ok(Self { file, path: path.to_owned() })
     }
 

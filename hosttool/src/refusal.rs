@@ -20,11 +20,21 @@ pub enum Refusal {
         rejection: Rejection,
     },
     /// The layout breaks a rule.
-    #[error("{0}")]
-    Layout(LayoutError),
+    #[error("{}: {error}", path.display())]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// Which rule.
+        error: LayoutError,
+    },
     /// The trust file breaks a rule.
-    #[error("{0}")]
-    Trust(TrustError),
+    #[error("{}: {error}", path.display())]
+    Trust {
+        /// The file.
+        path: PathBuf,
+        /// Which rule.
+        error: TrustError,
+    },
     /// A release and a key whose private half is published.
     #[error("{what} is a published test key: anybody can sign with it; sign releases with a key of your own (hosttool keygen)")]
     TestKey {
@@ -129,8 +139,8 @@ impl Refusal {
     pub fn code(&self) -> u16 {
         match self {
             Self::Image(rejection) | Self::OneImage { rejection, .. } => u16::from(rejection.code()),
-            Self::Layout(_) => 201,
-            Self::Trust(_) => 202,
+            Self::Layout { .. } => 201,
+            Self::Trust { .. } => 202,
             Self::TestKey { .. } => 203,
             Self::AlreadySigned { .. } => 204,
             Self::NoRoomForSignature { .. } => 205,
@@ -154,8 +164,8 @@ impl Refusal {
             Self::Journal(install::Refusal::Image(rejection)) => rejection.name(),
             Self::Journal(refusal) => return format!("{refusal:?}").into(),
             Self::Image(rejection) | Self::OneImage { rejection, .. } => rejection.name(),
-            Self::Layout(_) => "LayoutInvalid",
-            Self::Trust(_) => "TrustInvalid",
+            Self::Layout { .. } => "LayoutInvalid",
+            Self::Trust { .. } => "TrustInvalid",
             Self::TestKey { .. } => "TestKey",
             Self::AlreadySigned { .. } => "AlreadySigned",
             Self::NoRoomForSignature { .. } => "NoRoomForSignature",

@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 done or accepted, 1 refused (with a stable code and a reason), 2 usage, input or output.
 
-use std::fmt::Display;
+use std::{fmt::Display, path::Path};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -40,6 +40,17 @@ pub enum Failure {
 
 /// What every command returns.
 pub type Outcome = Result<Box<dyn Report>, Failure>;
+
+impl Failure {
+    /// Says which file an image's refusal is about.
+    #[must_use]
+    pub fn about(self, path: &Path) -> Self {
+        match self {
+            Self::Refused(Refusal::Image(rejection)) => Refusal::OneImage { what: path.display().to_string(), rejection }.into(),
+            other => other,
+        }
+    }
+}
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
@@ -98,7 +109,7 @@ pub fn print(outcome: &Outcome, format: Format) -> Printout {
 
 fn as_text(failure: &Failure) -> String {
     match failure {
-        Failure::Refused(refusal) => format!("hosttool: refused: {refusal} (code {} {})", refusal.code(), refusal.name()),
+        Failure::Refused(refusal) => format!("hosttool: refused: {} (code {} {})", reason(refusal), refusal.code(), refusal.name()),
         Failure::Trouble(error) => format!("hosttool: {error:#}"),
     }
 }
@@ -107,10 +118,15 @@ fn as_json(outcome: &Outcome) -> Value {
     match outcome {
         Ok(report) => with_outcome(report.json()),
         Err(Failure::Refused(refusal)) => {
-            json!({ "outcome": "refused", "code": refusal.code(), "name": refusal.name(), "reason": refusal.to_string() })
+            json!({ "outcome": "refused", "code": refusal.code(), "name": refusal.name(), "reason": reason(refusal) })
         }
         Err(Failure::Trouble(error)) => json!({ "outcome": "failed", "error": format!("{error:#}") }),
     }
+}
+
+/// Quoted TOML ends in a line break.
+fn reason(refusal: &Refusal) -> String {
+    refusal.to_string().trim_end().to_owned()
 }
 
 fn with_outcome(report: Value) -> Value {

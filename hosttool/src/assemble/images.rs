@@ -120,7 +120,7 @@ impl Judge<'_> {
 
     fn place_staging(&self, path: &Path) -> Result<Placed, Failure> {
         let span = self.layout.staging.ok_or(Refusal::NoRegion { region: "staging", option: "--staging" })?;
-        let bundle = BundleFile::read(path)?;
+        let bundle = BundleFile::read(path).map_err(|failure| failure.about(path))?;
         let what = format!("bundle {}", path.display());
         self.check_signers(&what, &bundle.framed()?)?;
         check_room(&what, bundle.summary.bytes, "staging", span)?;
@@ -128,7 +128,7 @@ impl Judge<'_> {
     }
 
     fn judge(&self, path: &Path, slot_use: SlotUse, region: &'static str, span: Span) -> Result<ImageFile, Failure> {
-        let named = |failure| name_image(failure, path);
+        let named = |failure: Failure| failure.about(path);
         let mut image = ImageFile::open(path, Use::Reading)?;
         image.manifest().map_err(Failure::from).map_err(named)?;
         let what = format!("slot image {}", path.display());
@@ -159,14 +159,6 @@ impl Judge<'_> {
             Some(entry) if self.release => Err(Refusal::TestKey { what: format!("key {} that signed {what}", hex::encode(&entry.key)) }),
             _ => Ok(()),
         }
-    }
-}
-
-/// Several images are looked at: the refusal says which one is meant.
-fn name_image(failure: Failure, path: &Path) -> Failure {
-    match failure {
-        Failure::Refused(Refusal::Image(rejection)) => Refusal::OneImage { what: path.display().to_string(), rejection }.into(),
-        other => other,
     }
 }
 

@@ -60,6 +60,10 @@ pub struct Bundled {
 /// # Errors
 /// The image's chunks are not the ones that its header pins, or a file can not be read or written.
 pub fn run(arguments: &Arguments) -> Outcome {
+    write_bundle(arguments).map_err(|failure| failure.about(&arguments.image))
+}
+
+fn write_bundle(arguments: &Arguments) -> Outcome {
     let image = ImageFile::open(&arguments.image, Use::Reading)?;
     let manifest = image.manifest()?;
     let layout = BundleLayout::new(image.len());

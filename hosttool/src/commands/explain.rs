@@ -72,7 +72,7 @@ pub enum Explanation {
 pub fn run(arguments: &Arguments) -> Outcome {
     let path = arguments.file.as_path();
     if recognize(path)? != Content::Other {
-        return super::done(Explanation::Said(Box::new(inspect(path)?)));
+        return super::done(Explanation::Said(Box::new(inspect(path).map_err(|failure| failure.about(path))?)));
     }
     let Some(layout) = &arguments.layout else {
         let reason = "neither a slot image nor a bundle nor a hand-off dump; for a journal region or a flash image give --layout";

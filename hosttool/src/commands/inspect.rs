@@ -54,7 +54,7 @@ pub enum Inspection {
 /// # Errors
 /// The file can not be read, or is none of what this command knows.
 pub fn run(arguments: &Arguments) -> Outcome {
-    super::done(inspect(&arguments.file)?)
+    super::done(inspect(&arguments.file).map_err(|failure| failure.about(&arguments.file))?)
 }
 
 /// What a file says.

@@ -13,7 +13,7 @@ pub mod sign;
 pub mod trust;
 pub mod verify;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use std::path::Path;
 
 use twinslot_bootloader::slot::Slot;
@@ -32,16 +32,16 @@ fn done(report: impl Report + 'static) -> Outcome {
 /// Reads a layout: what can not be read is trouble, what breaks a rule is refused.
 pub(crate) fn read_layout(path: &Path) -> Result<Layout, Failure> {
     Layout::read(path).map_err(|error| match error {
-        LayoutError::Read { .. } => Failure::Trouble(error.into()),
-        broken => Refusal::Layout(broken).into(),
+        unreadable @ LayoutError::Read { .. } => Failure::Trouble(anyhow!("{unreadable}")),
+        error => Refusal::Layout { path: path.to_owned(), error }.into(),
     })
 }
 
 /// Reads a trust file: what can not be read is trouble, what breaks a rule is refused.
 pub(crate) fn read_trust(path: &Path) -> Result<Trust, Failure> {
     Trust::read(path).map_err(|error| match error {
-        TrustError::Read { .. } => Failure::Trouble(error.into()),
-        broken => Refusal::Trust(broken).into(),
+        unreadable @ TrustError::Read { .. } => Failure::Trouble(anyhow!("{unreadable}")),
+        error => Refusal::Trust { path: path.to_owned(), error }.into(),
     })
 }
 

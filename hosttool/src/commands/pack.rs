@@ -95,6 +95,10 @@ struct PackedPart {
 /// # Errors
 /// A loader would refuse the image, or a file can not be read or written.
 pub fn run(arguments: &Arguments) -> Outcome {
+    pack(arguments).map_err(|failure| failure.about(&arguments.output))
+}
+
+fn pack(arguments: &Arguments) -> Outcome {
     let created = creation_time()?;
     let mut inputs = arguments.parts.iter().map(|part| open(&part.file)).collect::<Result<Vec<_>, _>>()?;
     let new = NewFile::create(&arguments.output, Access::Everybody)?;

@@ -84,6 +84,10 @@ pub struct Prepared {
 /// # Errors
 /// The image or the key is refused, or a file can not be read or written.
 pub fn run(arguments: &Arguments) -> Outcome {
+    change(arguments).map_err(|failure| failure.about(&arguments.image))
+}
+
+fn change(arguments: &Arguments) -> Outcome {
     match arguments {
         Arguments { key: Some(key), .. } => sign(&arguments.image, key, arguments.passphrase_file.as_deref()),
         Arguments { attach: Some(signature), public: Some(public), .. } => attach(&arguments.image, signature, public),

@@ -53,7 +53,7 @@ struct NamedKey {
 /// A key can not be read or used, the verifier would not accept the keys, or the file can not be written.
 pub fn run(arguments: &Arguments) -> Outcome {
     let keys = arguments.keys.iter().map(|path| read_key(path)).collect::<Result<Vec<_>, _>>()?;
-    let trust = Trust::new(keys, arguments.threshold, arguments.floor).map_err(Refusal::Trust)?;
+    let trust = Trust::new(keys, arguments.threshold, arguments.floor).map_err(|error| Refusal::Trust { path: arguments.output.clone(), error })?;
     output::write(&arguments.output, trust.to_toml().as_bytes())?;
     super::done(Written { path: arguments.output.clone(), threshold: trust.threshold(), floor: trust.floor(), keys: describe(&trust) })
 }

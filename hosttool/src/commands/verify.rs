@@ -83,6 +83,10 @@ struct Signer {
 /// # Errors
 /// The loader would refuse the image, or a file can not be read.
 pub fn run(arguments: &Arguments) -> Outcome {
+    accept(arguments).map_err(|failure| failure.about(&arguments.image))
+}
+
+fn accept(arguments: &Arguments) -> Outcome {
     let trust = super::read_trust(&arguments.trust)?;
     let layout = arguments.layout.as_deref().map(super::read_layout).transpose()?;
     let mut image = ImageFile::open(&arguments.image, Use::Reading)?;

@@ -1,0 +1,195 @@
+//! Assembling flash images, and what journal and explain make of them.
+
+mod support;
+
+use support::{Bench, LAYOUT};
+
+/// A bench with an image for each slot, one for both, and a bundle.
+fn stocked() -> Bench {
+    let bench = Bench::with_owner();
+    bench.signed("a.slot", "--version 1.0.0 --security-counter 3 --slot a");
+    bench.signed("b.slot", "--version 2.0.0 --security-counter 5 --slot b");
+    bench.signed("any.slot", "--version 0.9.0 --security-counter 3");
+    bench.done("bundle b.slot -o b.bundle");
+    bench
+}
+
+const TRUSTED: &str = "--layout layout.toml --trust trust.toml";
+
+#[test]
+fn everything_lies_where_the_layout_says_and_the_rest_is_erased() {
+    let bench = stocked();
+    bench.done(&format!(
+        "assemble {TRUSTED} --slot a=a.slot --slot b=b.slot --golden any.slot --staging b.bundle --confirmed a --trial b -o flash.img"
+    ));
+    let flash = bench.read("flash.img");
+    assert_eq!(flash.len(), 0x80000);
+    for (name, offset) in [("a.slot", 0x2000), ("b.slot", 0x12000), ("any.slot", 0x22000), ("b.bundle", 0x32000)] {
+        let bytes = bench.read(name);
+        assert_eq!(flash[offset..offset + bytes.len()], bytes, "{name}");
+        assert_eq!(flash[offset + bytes.len()..offset + 0x10000].iter().find(|byte| **byte != 0xff), None, "behind {name}");
+    }
+    let show = bench.json("journal show flash.img --layout layout.toml");
+    let (a, b) = (&show["slots"]["a"], &show["slots"]["b"]);
+    assert_eq!((a["phase"].as_str(), b["phase"].as_str(), show["preferred"].as_str()), (Some("confirmed"), Some("trial"), Some("b")));
+    assert_eq!((show["floor"].as_u64(), show["clean"].as_bool(), b["attempts_left"].as_u64()), (Some(3), Some(true), Some(3)));
+    let digest = bench.json("inspect b.slot")["header"]["header_digest"].as_str().map(|digest| digest[..32].to_owned());
+    assert_eq!(b["digest"].as_str().map(str::to_owned), digest);
+}
+
+#[test]
+fn the_journal_changes_only_as_its_rules_allow() {
+    let bench = stocked();
+    bench.done(&format!("assemble {TRUSTED} --slot a=a.slot --slot b=b.slot --confirmed a --trial b -o flash.img"));
+    let phases = |bench: &Bench| {
+        let slots = bench.json("journal show flash.img --layout layout.toml")["slots"].clone();
+        [slots["a"]["phase"].clone(), slots["b"]["phase"].clone()].map(|phase| phase.as_str().unwrap_or_default().to_owned())
+    };
+    let refused =
+        |bench: &Bench, change: &str| bench.json(&format!("journal {change} flash.img {TRUSTED}"))["name"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(refused(&bench, "reject --slot a"), "OnlyConfirmedSlot");
+    assert_eq!(refused(&bench, "arm --slot a"), "OnlyConfirmedSlot");
+    assert_eq!(refused(&bench, "confirm --slot a"), "NotTheTrial");
+    bench.done(&format!("journal confirm flash.img {TRUSTED} --slot b"));
+    assert_eq!(phases(&bench), ["rejected", "confirmed"], "the floor of 5 cuts off the image with counter 3");
+    assert_eq!(refused(&bench, "arm --slot a"), "BelowFloor");
+    bench.done(&format!("journal repair flash.img {TRUSTED}"));
+    assert_eq!(phases(&bench), ["rejected", "confirmed"]);
+}
+
+#[test]
+fn a_lost_journal_is_repaired_with_trials() {
+    let bench = stocked();
+    bench.done(&format!("assemble {TRUSTED} --slot a=a.slot --slot b=b.slot -o flash.img"));
+    assert_eq!(bench.json("journal show flash.img --layout layout.toml")["lost"], true);
+    assert_eq!(bench.json(&format!("journal reject flash.img {TRUSTED} --slot a"))["name"], "JournalLost");
+    let repaired = bench.json(&format!("journal repair flash.img {TRUSTED}"));
+    assert_eq!(
+        (&repaired["slots"]["a"]["phase"], &repaired["slots"]["b"]["phase"], &repaired["preferred"]),
+        (&"trial".into(), &"trial".into(), &"b".into())
+    );
+}
+
+#[test]
+fn images_are_verified_before_anything_is_written() {
+    let bench = stocked();
+    bench.done("keygen --out stranger");
+    bench.done("pack --product lamp --version 1.0.0 --security-counter 3 --part firmware=firmware.bin -o strange.slot");
+    bench.done("sign strange.slot --key stranger.key.pem");
+    bench.write("large.bin", &[7; 0x10000]);
+    bench.done("pack --product lamp --version 1.0.0 --security-counter 3 --part firmware=large.bin -o large.slot");
+    let files = bench.files();
+    let cases = [
+        ("--slot a=strange.slot", "TooFewSignatures"),
+        ("--slot a=b.slot", "WrongSlot"),
+        ("--golden a.slot", "WrongSlot"),
+        ("--slot a=large.slot", "TooLarge"),
+        ("--slot a=firmware.bin", "WrongMagic"),
+        ("--staging a.slot", "WrongBundleMagic"),
+    ];
+    for (options, name) in cases {
+        assert_eq!(bench.json(&format!("assemble {TRUSTED} {options} -o flash.img"))["name"], name, "{options}");
+        assert_eq!(bench.files(), files);
+    }
+    bench.done("assemble --layout layout.toml --slot a=strange.slot --confirmed a -o flash.img");
+}
+
+#[test]
+fn releases_refuse_published_test_keys_in_trust_and_images() {
+    let bench = stocked();
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../qemu-boards/test-keys");
+    bench.done(&format!("sign a.slot --key {keys}/key-1.key.pem"));
+    bench.done(&format!("assemble {TRUSTED} --slot b=b.slot --release -o flash.img"));
+    let image = bench.json(&format!("assemble {TRUSTED} --slot a=a.slot --release -o flash.img"));
+    assert_eq!(image["name"], "TestKey");
+    let trust = bench.json(&format!("assemble --layout layout.toml --trust {keys}/trust.toml --release -o flash.img"));
+    assert!(
+        trust["reason"].as_str().is_some_and(|reason| reason.starts_with("key \"test-key-1\" of the trust file is a published test key")),
+        "{trust}"
+    );
+}
+
+#[test]
+fn what_the_layout_does_not_have_is_refused_by_name() {
+    let bench = stocked();
+    let bare = LAYOUT.lines().filter(|line| !line.starts_with("golden") && !line.starts_with("staging")).collect::<Vec<_>>().join("\n");
+    bench.write("bare.toml", bare.as_bytes());
+    bench.write("elsewhere.toml", LAYOUT.replace("loader = { offset = 0x70000", "loader = { base = 0x0, offset = 0").as_bytes());
+    bench.write("loader.elf", &elf(0x1007_0000, &[1, 2, 3, 4]));
+    let run = |options: &str| {
+        let refused = bench.json(&format!("assemble {options} -o flash.img"));
+        (refused["name"].as_str().unwrap_or_default().to_owned(), refused["reason"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(
+        run("--layout bare.toml --golden any.slot"),
+        ("NoRegion".into(), "the layout has no golden region: add it or leave --golden out".into())
+    );
+    assert_eq!(run("--layout bare.toml --staging b.bundle").0, "NoRegion");
+    let (name, reason) = run("--layout elsewhere.toml --loader loader.elf");
+    assert!(name == "LoaderInvalid" && reason.contains("lie outside the loader's region 0x0..0x10000"), "{reason}");
+    bench.write("loader.elf", &elf(0x100, &[1, 2, 3, 4]));
+    assert!(run("--layout elsewhere.toml --loader loader.elf").1.contains("in another memory than this flash"));
+    assert!(run("--layout layout.toml --loader firmware.bin").1.contains("not an ELF file"));
+}
+
+#[test]
+fn a_loader_in_this_flash_is_placed_by_its_load_addresses() {
+    let bench = stocked();
+    bench.write("loader.elf", &elf(0x1007_0100, b"loader code"));
+    bench.done("assemble --layout layout.toml --loader loader.elf -o flash.img");
+    let flash = bench.read("flash.img");
+    assert_eq!(&flash[0x70100..0x7010b], b"loader code");
+    assert_eq!((flash[0x700ff], flash[0x7010b]), (0xff, 0xff));
+}
+
+#[test]
+fn explain_names_the_rule_behind_each_step_of_the_next_boot() {
+    let bench = stocked();
+    bench.done(&format!("assemble {TRUSTED} --slot a=a.slot --slot b=b.slot --confirmed a --trial b -o flash.img"));
+    let rules = |options: &str| -> Vec<String> {
+        let explained = bench.json(&format!("explain {options}"));
+        explained["next_boot"]["steps"].as_array().expect("steps").iter().map(|step| step["rule"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(rules("flash.img --layout layout.toml"), ["never_unverified", "intent_before_jump", "trial_has_a_deadline"]);
+    let mut flash = bench.read("flash.img");
+    bench.write("journal.bin", &flash[..0x2000]);
+    assert_eq!(rules("journal.bin --layout layout.toml"), rules("flash.img --layout layout.toml"));
+    flash[0x13000] ^= 1;
+    bench.write("damaged.img", &flash);
+    let reverted = ["never_unverified", "reverts_and_says_why", "never_unverified", "confirmed_boot_is_write_free"];
+    assert_eq!(rules(&format!("damaged.img {TRUSTED}")), reverted);
+    let text = bench.done(&format!("explain damaged.img {TRUSTED}"));
+    assert!(text.contains("2. commit that slot b is rejected: a part's digest does not match"), "{text}");
+    flash[..0x2000].fill(0xff);
+    bench.write("lost.img", &flash);
+    assert_eq!(rules(&format!("lost.img {TRUSTED}")).get(2).map(String::as_str), Some("lost_state_is_cautious"));
+    let unknown = bench.json("explain journal.bin");
+    assert_eq!(unknown["name"], "UnknownFile");
+}
+
+#[test]
+fn explain_reads_a_hand_off_dump() {
+    use twinslot_bootloader::{handoff::Handoff, reason::ResetCause};
+    let bench = Bench::with_owner();
+    let trust = twinslot_config::Trust::read(&bench.path("trust.toml")).expect("a trust file");
+    let mut bytes = [0; 512];
+    Handoff::new(&trust.anchor(), [7; 32], ResetCause::Watchdog).encode(&mut bytes);
+    bench.write("handoff.bin", &bytes);
+    let text = bench.done("explain handoff.bin");
+    assert!(text.contains("reset cause   watchdog") && text.contains("slot a        not examined"), "{text}");
+    bytes[40] ^= 1;
+    bench.write("torn.bin", &bytes);
+    assert!(bench.json("explain torn.bin")["reason"].as_str().is_some_and(|reason| reason.contains("CRC does not match")));
+}
+
+/// A 32-bit little-endian ELF with one load segment.
+fn elf(address: u32, content: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(content.len()).expect("small");
+    let mut file = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    file.extend([2_u16, 40].into_iter().flat_map(u16::to_le_bytes));
+    file.extend([1_u32, address, 52, 0, 0].into_iter().flat_map(u32::to_le_bytes));
+    file.extend([52_u16, 32, 1, 0, 0, 0].into_iter().flat_map(u16::to_le_bytes));
+    file.extend([1_u32, 84, address, address, len, len, 5, 4].into_iter().flat_map(u32::to_le_bytes));
+    file.extend(content);
+    file
+}
