@@ -108,6 +108,17 @@ impl Firmware {
         Ok(u32::from_le_bytes(*word).into())
     }
 
+    /// What may be a call in a range of code: its address and where it comes back to. Constants between the code may look like calls; they never run.
+    pub(crate) fn calls(&self, range: &Range<u64>) -> Result<Vec<(u64, u64)>> {
+        let (base, flat) = (self.base()?, self.flat()?);
+        let halfword = |address: u64| {
+            let at = usize::try_from(address.checked_sub(base)?).ok()?;
+            Some(u16::from_le_bytes(*flat.get(at..)?.first_chunk()?))
+        };
+        let call = |from: u64| call_length(halfword(from)?, halfword(from + 2)?).map(|length| (from, from + length));
+        Ok(range.clone().step_by(2).filter_map(call).collect())
+    }
+
     /// The address ranges of the functions whose mangled name has one of `words` in it: those with a symbol of their own, and wherever the compiler
     /// has inlined one.
     pub(crate) fn functions(&self, words: &[&str]) -> Result<Vec<Range<u64>>> {
@@ -120,6 +131,18 @@ impl Firmware {
             bail!("{} has no function named like {}", self.path.display(), words.join(" or "));
         }
         Ok(merged(ranges))
+    }
+}
+
+/// The lengths of the calls among two halfwords that are executed: `BL` (encoding T1) and `BLX` of a register (T1). Source: Armv7-M Architecture
+/// Reference Manual, A7.7.18 and A7.7.19.
+const fn call_length(first: u16, second: u16) -> Option<u64> {
+    if first & 0xf800 == 0xf000 && second & 0xd000 == 0xd000 {
+        Some(4)
+    } else if first & 0xff87 == 0x4780 {
+        Some(2)
+    } else {
+        None
     }
 }
 
@@ -147,6 +170,16 @@ fn is_zeroed<'a>(section: &impl object::ObjectSection<'a>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `bl`, `blx r3`, and what is none: `b.w`, `bx lr`, `push {r4, lr}`.
+    #[test]
+    fn calls_are_told_from_branches_and_returns() {
+        assert_eq!(call_length(0xf000, 0xf83d), Some(4));
+        assert_eq!(call_length(0x4798, 0), Some(2));
+        assert_eq!(call_length(0xf000, 0xb83d), None);
+        assert_eq!(call_length(0x4770, 0xf83d), None);
+        assert_eq!(call_length(0xb510, 0xf83d), None);
+    }
 
     #[test]
     fn ranges_that_touch_or_overlap_become_one() {

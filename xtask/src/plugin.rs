@@ -25,12 +25,14 @@ pub(crate) fn library(workspace: &Workspace) -> Result<PathBuf> {
 /// What one run counts, and where it is cut.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Plan {
-    /// Where the counted image lies: counting ends when it starts.
-    pub(crate) jump: Option<Range<u64>>,
+    /// Where the booted image may lie: counting ends when it starts.
+    pub(crate) jumps: Vec<Range<u64>>,
     /// Addresses whose stores are counted.
     pub(crate) stores: Option<Range<u64>>,
     /// Code that is counted under a name as well.
     pub(crate) buckets: Vec<(&'static str, Range<u64>)>,
+    /// Calls out of that code: name, address of the call, and where it comes back to.
+    pub(crate) calls: Vec<(&'static str, u64, u64)>,
     pub(crate) cut_at_instruction: Option<u64>,
     pub(crate) cut_at_store: Option<u64>,
 }
@@ -45,13 +47,15 @@ impl Plan {
 
     fn text(&self, report: &Path) -> String {
         let mut text = format!("report {}\n", report.display());
-        for (word, range) in [("jump", &self.jump), ("stores", &self.stores)] {
-            if let Some(Range { start, end }) = range {
-                let _ = writeln!(text, "{word} {start:x} {end:x}");
-            }
+        let ranges = self.jumps.iter().map(|range| ("jump", range)).chain(self.stores.iter().map(|range| ("stores", range)));
+        for (word, Range { start, end }) in ranges {
+            let _ = writeln!(text, "{word} {start:x} {end:x}");
         }
         for (name, Range { start, end }) in &self.buckets {
             let _ = writeln!(text, "bucket {name} {start:x} {end:x}");
+        }
+        for (name, from, back) in &self.calls {
+            let _ = writeln!(text, "call {name} {from:x} {back:x}");
         }
         for (word, number) in [("cut-at-instruction", self.cut_at_instruction), ("cut-at-store", self.cut_at_store)] {
             if let Some(number) = number {
@@ -88,8 +92,8 @@ mod tests {
 
     #[test]
     fn a_plan_is_one_directive_a_line() {
-        let plan = Plan { jump: Some(0x100..0x200), buckets: vec![("hash", 0x10..0x20)], cut_at_store: Some(255), ..Plan::default() };
-        assert_eq!(plan.text(Path::new("r")), "report r\njump 100 200\nbucket hash 10 20\ncut-at-store ff\n");
+        let plan = Plan { jumps: vec![0x100..0x200, 0x300..0x400], buckets: vec![("hash", 0x10..0x20)], cut_at_store: Some(255), ..Plan::default() };
+        assert_eq!(plan.text(Path::new("r")), "report r\njump 100 200\njump 300 400\nbucket hash 10 20\ncut-at-store ff\n");
     }
 
     #[test]

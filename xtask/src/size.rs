@@ -3,6 +3,7 @@
 //! Stack depth is measured, not estimated: before the first instruction the loader's stack is painted with a pattern, and once it has decided, the
 //! lowest byte that no longer has the pattern tells how deep it was. The deepest of several boots counts.
 
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -75,7 +76,7 @@ impl Subject<'_> {
         let painted = folder.path().join("paint");
         std::fs::write(&painted, vec![PAINT; usize::try_from(top - base)?])?;
         let plan = folder.path().join("plan");
-        let report = Plan { jump: Some(jump_range(self.fixture.layout())?), ..Plan::default() }.write(&plan)?;
+        let report = Plan { jumps: image_ranges(self.fixture.layout())?, ..Plan::default() }.write(&plan)?;
         let launch = Launch {
             board: self.fixture.board(),
             loader,
@@ -97,8 +98,14 @@ fn shared_ram(layout: &Layout) -> u64 {
     [Purpose::Handoff, Purpose::Marker].into_iter().flat_map(|purpose| layout.ram_for(purpose)).map(|ram| ram.size).sum()
 }
 
-/// The images of the measured boots run in place.
-pub(crate) fn jump_range(layout: &Layout) -> Result<std::ops::Range<u64>> {
+/// Where images run: in place in the flash, or in the RAM for images.
+fn image_ranges(layout: &Layout) -> Result<Vec<Range<u64>>> {
+    let ram = layout.ram_for(Purpose::Image).map(|ram| ram.base..ram.base + ram.size);
+    Ok(ram.chain([flash_range(layout)?]).collect())
+}
+
+/// Where the flash lies.
+pub(crate) fn flash_range(layout: &Layout) -> Result<Range<u64>> {
     let base = layout.flash.base.context("the layout's flash has no address")?;
     Ok(base..base + layout.flash_extent())
 }

@@ -1,7 +1,7 @@
 //! The counts of a run, and what happens when one of them reaches its mark.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::plan::Plan;
 use crate::qemu;
@@ -14,6 +14,20 @@ pub(crate) struct Counters {
     stores: AtomicU64,
     buckets: Vec<(String, AtomicU64)>,
     jumped: AtomicBool,
+    /// The bucket that has called, plus one; 0 when none has.
+    caller: AtomicUsize,
+    /// Where that call comes back to.
+    back: AtomicU64,
+}
+
+/// What is known of an instruction when it is translated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) address: u64,
+    /// The bucket that it belongs to by its address.
+    bucket: Option<usize>,
+    /// Where it comes back to, when it calls out of its bucket.
+    back: Option<u64>,
 }
 
 impl Counters {
@@ -22,12 +36,13 @@ impl Counters {
         names.sort();
         names.dedup();
         let buckets = names.into_iter().map(|name| (name, AtomicU64::new(0))).collect();
-        Self { plan, instructions: AtomicU64::new(0), stores: AtomicU64::new(0), buckets, jumped: AtomicBool::new(false) }
+        let (instructions, stores, back) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Self { plan, instructions, stores, buckets, jumped: AtomicBool::new(false), caller: AtomicUsize::new(0), back }
     }
 
     /// Whether every single instruction is to be counted, not only whole blocks.
     pub(crate) fn counts_each_instruction(&self) -> bool {
-        self.plan.jump.is_some()
+        !self.plan.jumps.is_empty()
     }
 
     /// Whether stores are counted at all.
@@ -35,26 +50,43 @@ impl Counters {
         self.plan.stores.is_some()
     }
 
-    /// The number of the bucket that `address` is counted under.
-    pub(crate) fn bucket_of(&self, address: u64) -> Option<usize> {
-        let bucket = self.plan.buckets.iter().find(|bucket| bucket.range.contains(&address))?;
-        self.buckets.iter().position(|(name, _)| *name == bucket.name)
+    /// Looks an instruction up in the plan.
+    pub(crate) fn see(&self, address: u64) -> Seen {
+        let number = |wanted: &String| self.buckets.iter().position(|(name, _)| name == wanted);
+        let bucket = self.plan.buckets.iter().find(|bucket| bucket.range.contains(&address)).and_then(|bucket| number(&bucket.name));
+        let call = self.plan.calls.get(&address).filter(|call| bucket.is_some() && number(&call.name) == bucket);
+        Seen { address, bucket, back: call.map(|call| call.back) }
     }
 
     /// Whether an instruction at `address` belongs to what the loader jumped to.
     pub(crate) fn is_beyond_jump(&self, address: u64) -> bool {
-        self.plan.jump.as_ref().is_some_and(|range| range.contains(&address))
+        self.plan.jumps.iter().any(|range| range.contains(&address))
     }
 
-    /// One instruction of the loader ran.
-    pub(crate) fn instruction(&self, bucket: Option<usize>) {
+    /// One instruction of the loader runs.
+    pub(crate) fn instruction(&self, seen: Seen) {
         if self.jumped.load(Relaxed) {
             return;
         }
         self.instructions.fetch_add(1, Relaxed);
-        if let Some((_, count)) = bucket.and_then(|bucket| self.buckets.get(bucket)) {
+        if let Some((_, count)) = self.charged(seen).and_then(|bucket| self.buckets.get(bucket)) {
             count.fetch_add(1, Relaxed);
         }
+    }
+
+    /// The bucket that an instruction is counted under: its own, or the one whose call is not back yet.
+    fn charged(&self, seen: Seen) -> Option<usize> {
+        if let Some(caller) = self.caller.load(Relaxed).checked_sub(1) {
+            if seen.address != self.back.load(Relaxed) {
+                return Some(caller);
+            }
+            self.caller.store(0, Relaxed);
+        }
+        if let (Some(bucket), Some(back)) = (seen.bucket, seen.back) {
+            self.caller.store(bucket + 1, Relaxed);
+            self.back.store(back, Relaxed);
+        }
+        seen.bucket
     }
 
     /// A translated block of `count` instructions is about to run.

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! report PATH              where the counts go, when the jump is reached or QEMU ends by itself
-//! jump LOW HIGH            the loader has jumped once an instruction in LOW..HIGH runs; counting ends there
+//! jump LOW HIGH            the loader has jumped once an instruction in LOW..HIGH runs; counting ends there. May stand several times
 //! stores LOW HIGH          stores of the guest into LOW..HIGH are counted
 //! bucket NAME LOW HIGH     instructions in LOW..HIGH are counted under NAME as well
+//! call NAME FROM BACK      an instruction at FROM calls: everything that runs until BACK is counted under NAME
 //! cut-at-instruction N     the power is cut once N instructions have run (to the end of the translated block)
 //! cut-at-store N           the power is cut right after the N-th counted store
 //! ```
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -16,9 +18,10 @@ use std::path::PathBuf;
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) report: PathBuf,
-    pub(crate) jump: Option<Range<u64>>,
+    pub(crate) jumps: Vec<Range<u64>>,
     pub(crate) stores: Option<Range<u64>>,
     pub(crate) buckets: Vec<Bucket>,
+    pub(crate) calls: HashMap<u64, Call>,
     pub(crate) cut_at_instruction: Option<u64>,
     pub(crate) cut_at_store: Option<u64>,
 }
@@ -28,6 +31,13 @@ pub(crate) struct Plan {
 pub(crate) struct Bucket {
     pub(crate) name: String,
     pub(crate) range: Range<u64>,
+}
+
+/// A call out of a bucket's code: what it runs until it is back is the bucket's.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) back: u64,
 }
 
 impl Plan {
@@ -45,9 +55,12 @@ impl Plan {
     fn apply(&mut self, directive: &str, rest: &str, words: &[&str]) -> Option<()> {
         match (directive, words) {
             ("report", _) => self.report = PathBuf::from(rest),
-            ("jump", [low, high]) => self.jump = Some(range(low, high)?),
+            ("jump", [low, high]) => self.jumps.push(range(low, high)?),
             ("stores", [low, high]) => self.stores = Some(range(low, high)?),
             ("bucket", [name, low, high]) => self.buckets.push(Bucket { name: (*name).to_owned(), range: range(low, high)? }),
+            ("call", [name, from, back]) => {
+                self.calls.insert(number(from)?, Call { name: (*name).to_owned(), back: number(back)? });
+            }
             ("cut-at-instruction", [count]) => self.cut_at_instruction = Some(number(count)?),
             ("cut-at-store", [count]) => self.cut_at_store = Some(number(count)?),
             _ => return None,

@@ -4,7 +4,7 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;
 
-use crate::counters::Counters;
+use crate::counters::{Counters, Seen};
 use crate::plan::Plan;
 
 /// The version of the plugin interface: 1 up to QEMU 8.2, 2 from QEMU 9.0 on. The functions used here are the same in both.
@@ -29,8 +29,6 @@ type Instruction = c_void;
 const NO_REGISTERS: c_int = 0;
 /// `QEMU_PLUGIN_MEM_W`: stores only.
 const STORES: c_int = 2;
-/// The counter argument of an instruction that belongs to no bucket.
-const NO_BUCKET: usize = usize::MAX;
 const SIGKILL: c_int = 9;
 
 unsafe extern "C" {
@@ -52,6 +50,7 @@ unsafe extern "C" {
     fn qemu_plugin_register_atexit_cb(id: PluginId, callback: extern "C" fn(PluginId, *mut c_void), data: *mut c_void);
     fn qemu_plugin_tb_n_insns(block: *const Block) -> usize;
     fn qemu_plugin_tb_get_insn(block: *const Block, index: usize) -> *mut Instruction;
+    fn qemu_plugin_mem_is_store(access: u32) -> bool;
     fn qemu_plugin_insn_vaddr(instruction: *const Instruction) -> u64;
     fn raise(signal: c_int) -> c_int;
 }
@@ -119,9 +118,10 @@ fn watch(counters: &Counters, instruction: *mut Instruction) {
         // SAFETY: as above.
         unsafe { qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_jump, NO_REGISTERS, std::ptr::null_mut()) };
     } else if counters.counts_each_instruction() {
-        let bucket = std::ptr::without_provenance_mut(counters.bucket_of(address).unwrap_or(NO_BUCKET));
-        // SAFETY: as above; the data is a number, not a pointer.
-        unsafe { qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_instruction, NO_REGISTERS, bucket) };
+        // Kept for good: QEMU may run the translation until it ends.
+        let seen: *mut Seen = Box::leak(Box::new(counters.see(address)));
+        // SAFETY: as above; the data lives as long as the process.
+        unsafe { qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_instruction, NO_REGISTERS, seen.cast()) };
     }
     if counters.counts_stores() {
         // SAFETY: as above.
@@ -129,10 +129,11 @@ fn watch(counters: &Counters, instruction: *mut Instruction) {
     }
 }
 
-extern "C" fn on_instruction(_processor: c_uint, bucket: *mut c_void) {
-    let bucket = Some(bucket.addr()).filter(|bucket| *bucket != NO_BUCKET);
+extern "C" fn on_instruction(_processor: c_uint, seen: *mut c_void) {
+    // SAFETY: registered with a leaked `Seen`, which is never changed.
+    let seen = unsafe { *seen.cast::<Seen>() };
     if let Some(counters) = COUNTERS.get() {
-        counters.instruction(bucket);
+        counters.instruction(seen);
     }
 }
 
@@ -142,8 +143,11 @@ extern "C" fn on_block(_processor: c_uint, count: *mut c_void) {
     }
 }
 
-extern "C" fn on_store(_processor: c_uint, _access: u32, address: u64, _data: *mut c_void) {
-    if let Some(counters) = COUNTERS.get() {
+/// QEMU 7.2 hands loads over as well, although stores were asked for.
+extern "C" fn on_store(_processor: c_uint, access: u32, address: u64, _data: *mut c_void) {
+    // SAFETY: a pure function of what QEMU passed.
+    let is_store = unsafe { qemu_plugin_mem_is_store(access) };
+    if let Some(counters) = COUNTERS.get().filter(|_| is_store) {
         counters.store(address);
     }
 }

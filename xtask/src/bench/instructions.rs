@@ -1,7 +1,7 @@
 //! Instructions of a confirmed boot, from reset to the first instruction of the image, counted one by one.
 //!
-//! What belongs to the signature and to the hash is told by the addresses of their functions, inlined or not. What they call in the compiler's own
-//! library (copying memory) is counted as outside.
+//! What belongs to the signature and to the hash is told by the addresses of their functions, inlined or not, and by the calls that these make:
+//! copying memory for a signature is part of it.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::firmware::Logging;
 use crate::plugin::{self, Plan, Report};
 use crate::qemu::{Launch, Limits, Machine, PluginRun};
 use crate::scenario::{AnchorFile, CONFIRMED_BOOT, Calibration, Fixture};
-use crate::size::jump_range;
+use crate::size::flash_range;
 use crate::workspace::Workspace;
 
 /// Parts of the mangled names of everything that a signature takes, and of the hash inside it.
@@ -65,8 +65,13 @@ fn run(fixture: &Fixture, plugin: &Path, loader: &Path, flash: &Path, limits: Li
 
 fn plan(fixture: &Fixture, loader: &Path) -> Result<Plan> {
     let elf = Firmware::read(loader)?;
-    let image = jump_range(fixture.layout())?;
-    let named = |name, words: &[&str]| Ok::<_, anyhow::Error>(elf.functions(words)?.into_iter().map(move |range| (name, range)));
-    let buckets = named("signature", &SIGNATURE)?.chain(named("hash", &HASH)?).collect();
-    Ok(Plan { jump: Some(image.clone()), stores: Some(image), buckets, ..Plan::default() })
+    let flash = flash_range(fixture.layout())?;
+    let mut plan = Plan { jumps: vec![flash.clone()], stores: Some(flash), ..Plan::default() };
+    for (name, words) in [("signature", &SIGNATURE[..]), ("hash", &HASH[..])] {
+        for range in elf.functions(words)? {
+            plan.calls.extend(elf.calls(&range)?.into_iter().map(|(from, back)| (name, from, back)));
+            plan.buckets.push((name, range));
+        }
+    }
+    Ok(plan)
 }

@@ -154,6 +154,8 @@ fn command(launch: &Launch, log: &Path, socket: &Path) -> Result<Command> {
         command.arg("-plugin").arg(argument);
     }
     if let Some((file, address)) = launch.fill {
+        // A reset would fill the memory again before anybody has looked at it.
+        command.args(["-action", "watchdog=none"]);
         command.arg("-device").arg(with_path_then("loader,file=", file, &format!(",addr={address:#x},force-raw=on")));
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);

@@ -153,7 +153,7 @@ pub(crate) enum Variant {
     Hangs,
     Crashes,
     Silent,
-    /// Not the demo application: a vector table and a loop that sleeps. It touches no memory, so that what the loader left there can be looked at.
+    /// Not the demo application: a vector table and an empty loop. It touches no memory, so that what the loader left there can be looked at.
     Resting,
 }
 
