@@ -2,6 +2,7 @@
 
 use super::{InstallError, Refusal, Running, Session};
 use crate::crypto::Crypto;
+use crate::decide::Why;
 use crate::image::Header;
 use crate::journal::{FloorRaise, Phase, SlotState, State};
 use crate::load::verify_stored;
@@ -86,7 +87,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
         let slot = self.inactive_slot(slot)?.slot();
         let mut state = self.base_state();
         let header = self.verify_slot(slot, &state)?;
-        super::writer::check_revocations(&header, &state)?;
+        self.add_revocations(&header, &mut state.clone())?;
         *state.slots.of_mut(slot) = SlotState::trial(header.short_digest(), &self.host.policy);
         state.preferred = slot;
         if state.in_flight == Some(slot) {
@@ -142,9 +143,9 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
         self.commit(&state)
     }
 
-    /// The running slot, when it is the trial that the loader jumped to.
+    /// The running slot, when it is the trial that the loader jumped to as one: watched, and for a bounded time.
     fn running_trial(&self) -> Result<Slot, InstallError> {
-        let Running::Slot { slot, digest, .. } = self.running else {
+        let Running::Slot { slot, digest, why: Why::Trial } = self.running else {
             return Err(Refusal::NotTheTrial.into());
         };
         let state = self.known_state()?;
@@ -165,14 +166,23 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
         *state.slots.of_mut(slot) = SlotState::confirmed(header.short_digest());
         state.preferred = slot;
         state.in_flight = None;
-        for id in header.manifest().revoke.iter().filter(|id| self.host.anchor.key(id).is_some()) {
-            state.revoked.insert(*id).map_err(|_| Rejection::TooManyRevocations)?;
-        }
+        self.add_revocations(&header, &mut state)?;
         state.floor = raised_floor(floor, &header, other.as_ref(), &state, self.host.policy.floor_raise, slot);
         self.cut_off(slot.other(), &mut state);
         let floor = state.floor;
         self.commit(&state)?;
         Ok(self.counter.raise(floor)?)
+    }
+
+    /// Adds the keys of the anchor that an image revokes.
+    ///
+    /// # Errors
+    /// The journal can not hold them all.
+    pub(super) fn add_revocations(&self, header: &Header, state: &mut State) -> Result<(), InstallError> {
+        for id in header.manifest().revoke.iter().filter(|id| self.host.anchor.key(id).is_some()) {
+            state.revoked.insert(*id).map_err(|_| Rejection::TooManyRevocations)?;
+        }
+        Ok(())
     }
 
     /// Rejects the other slot when the new floor or the new revocations refuse its image. One that can not be read or is damaged stays as it is.

@@ -3,10 +3,11 @@
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
 use super::{InactiveSlot, InstallError, Refusal, Session};
+use crate::anchor::KeyId;
 use crate::crypto::{Crypto, Digest};
 use crate::image::chunks::{CHUNK_SIZE, ChunkTable};
 use crate::image::{HEADER_SIZE, HEADER_SIZE_U64, Header, HeaderBytes};
-use crate::journal::{FloorRaise, MAX_REVOKED, Phase, SlotState, State};
+use crate::journal::{FloorRaise, Phase, SlotState, State};
 use crate::load::{hash_range, verify_stored};
 use crate::reason::Reason;
 use crate::rejection::Rejection;
@@ -46,8 +47,8 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
         let state = self.base_state();
         let floor = self.floor(&state)?;
         let verified = self.verify_header(header, slot, floor, &state)?;
-        self.check_loader(&verified, header)?;
-        check_revocations(&verified, &state)?;
+        self.check_loader(&verified, header, &state)?;
+        self.add_revocations(&verified, &mut state.clone())?;
         let table = ChunkTable::verify(&verified, table, self.crypto)?;
         self.empty(slot, state)?;
         let mut install =
@@ -57,11 +58,12 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
     }
 
     /// The loader on the host must be able to read and accept the image, not just this writer.
-    fn check_loader(&self, header: &Header, bytes: &[u8; HEADER_SIZE]) -> Result<(), InstallError> {
+    fn check_loader(&self, header: &Header, bytes: &[u8; HEADER_SIZE], state: &State) -> Result<(), InstallError> {
         if header.manifest().min_loader > self.loader_version {
             return Err(Rejection::LoaderTooOld.into());
         }
-        let known = HeaderBytes::parse(bytes)?.signatures().filter(|entry| self.reads.keys.contains(&entry.key)).count();
+        let counts = |key: &KeyId| self.reads.keys.contains(key) && !state.revoked.contains(key) && !header.manifest().revoke.contains(key);
+        let known = HeaderBytes::parse(bytes)?.signatures().filter(|entry| counts(&entry.key)).count();
         if known < usize::from(self.host.anchor.threshold()) {
             return Err(Refusal::LoaderLacksKeys.into());
         }
@@ -85,12 +87,6 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
     }
 }
 
-/// The journal must be able to hold what the image revokes.
-pub(super) fn check_revocations(header: &Header, state: &State) -> Result<(), InstallError> {
-    let new = header.manifest().revoke.iter().filter(|id| !state.revoked.contains(id)).count();
-    if state.revoked.iter().len().saturating_add(new) > MAX_REVOKED { Err(Rejection::TooManyRevocations.into()) } else { Ok(()) }
-}
-
 impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
     /// Which slot is being written.
     #[must_use]
@@ -104,17 +100,23 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
         &self.header
     }
 
-    /// Whether confirming this image cuts the other slot off, so that there is no image to go back to until the next install: an operator should know.
+    /// Whether there is no image to go back to from the confirm of this one until the next install: the other slot is not confirmed, or the floor or the
+    /// revocations of this image cut it off. An operator should know.
     ///
     /// # Errors
     /// The storage failed.
     pub fn leaves_no_fallback(&mut self) -> Result<bool, InstallError> {
-        if self.session.host.policy.floor_raise != FloorRaise::OnConfirm {
-            return Ok(false);
+        let mut state = self.session.known_state()?;
+        let other = self.slot.other();
+        if state.phase(other) != Phase::Confirmed {
+            return Ok(true);
         }
-        let state = self.session.known_state()?;
-        let counter = self.header.manifest().security_counter;
-        match self.session.read_header(self.slot.other(), counter, &state) {
+        self.session.add_revocations(&self.header, &mut state)?;
+        let raised = match self.session.host.policy.floor_raise {
+            FloorRaise::OnConfirm => self.header.manifest().security_counter,
+            FloorRaise::WhenBothSlotsMeetIt => state.floor,
+        };
+        match self.session.read_header(other, raised, &state) {
             Ok(_) => Ok(false),
             Err(InstallError::Refused(_)) => Ok(true),
             Err(error) => Err(error),
