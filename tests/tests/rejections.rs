@@ -296,14 +296,14 @@ fn verdict_on_chunks(rejection: R) -> Option<Verdict> {
         }
         R::ChunkMismatch => install_of(&image(1), |chunk| chunk[4_000] ^= 1),
         R::TooManyRevocations => {
-            let unknown = [[1; 8], [2; 8], [3; 8], [4; 8]];
             let mut host = Host::<4, 4096>::running(NOR, &image(9));
             let mut state = host.state().expect("a journal");
-            for number in 0..3 {
+            for number in 0..6 {
                 state.revoked.insert([0x90 + number; 8]).expect("room");
             }
             host.set_state(&state);
-            match host.install(&signed(ImageBuilder::new(1).revoke(&unknown))) {
+            let revoked = Signer::cheap(2).id(&mut CheapCrypto);
+            match host.install(&signed(ImageBuilder::new(1).revoke(&[revoked]))) {
                 Err(InstallError::Refused(Refusal::Image(rejection))) => Err(rejection),
                 other => panic!("{other:?}"),
             }
