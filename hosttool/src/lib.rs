@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod assemble;
+pub mod board_memory;
 pub mod bundle_file;
 pub mod chunk_table;
 pub mod cli;

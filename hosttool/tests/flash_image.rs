@@ -2,14 +2,17 @@
 
 mod support;
 
-use support::{Bench, LAYOUT};
+use support::{Bench, LAYOUT, firmware_at};
 
-/// A bench with an image for each slot, one for both, and a bundle.
+/// A bench with an image for each slot, one that runs from RAM, and a bundle.
 fn stocked() -> Bench {
     let bench = Bench::with_owner();
     bench.signed("a.slot", "--version 1.0.0 --security-counter 3 --slot a");
+    bench.write("firmware.bin", &firmware_at(0x1001_3000, 5000));
     bench.signed("b.slot", "--version 2.0.0 --security-counter 5 --slot b");
-    bench.signed("any.slot", "--version 0.9.0 --security-counter 3");
+    bench.write("ram.bin", &firmware_at(0x2000_4000, 5000));
+    bench.done("pack --product lamp --version 0.9.0 --security-counter 3 --part firmware=ram.bin,place=0x20004000 -o any.slot");
+    bench.done("sign any.slot --key owner.key.pem");
     bench.done("bundle b.slot -o b.bundle");
     bench
 }
@@ -92,6 +95,26 @@ fn images_are_verified_before_anything_is_written() {
         assert_eq!(bench.files(), files);
     }
     bench.done("assemble --layout layout.toml --slot a=strange.slot --confirmed a -o flash.img");
+}
+
+#[test]
+fn firmware_that_can_not_run_from_its_place_is_refused() {
+    let bench = stocked();
+    bench.write("odd.bin", &firmware_at(0x2000_4000 - 1, 5000));
+    let cases = [
+        ("firmware.bin", "--slot a", "EntryOutsidePart"),
+        ("odd.bin,place=0x20004000", "--slot a", "EntryOutsidePart"),
+        ("ram.bin,place=0x20004010", "--slot a", "VectorTableMisaligned"),
+        ("ram.bin,place=0x20003000", "--slot a", "RangeOutsideRam"),
+        ("ram.bin,place=0x20004000,mem=0x8001", "--slot a", "RangeOutsideRam"),
+    ];
+    for (part, slot, name) in cases {
+        bench.done(&format!("pack --product lamp --version 1.0.0 --security-counter 3 --part firmware={part} -o x.slot"));
+        bench.done("sign x.slot --key owner.key.pem");
+        bench.done("verify x.slot --trust trust.toml --product lamp");
+        assert_eq!(bench.json(&format!("verify x.slot {TRUSTED} {slot}"))["name"], name, "{part}");
+        assert_eq!(bench.json(&format!("assemble {TRUSTED} --slot a=x.slot -o flash.img"))["name"], name, "{part}");
+    }
 }
 
 #[test]

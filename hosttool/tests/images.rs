@@ -97,7 +97,8 @@ fn verify_says_what_the_loader_says() {
     let key_id = bench.json("trust --key owner.pub.pem --threshold 1 -o t.toml")["keys"][0]["key_id"].as_str().expect("a key id").to_owned();
     bench.done("verify x.slot --trust trust.toml --product lamp --hw 2 --slot b --floor 3");
     bench.done("verify x.slot --trust trust.toml --product lamp");
-    bench.done("verify x.slot --trust trust.toml --layout layout.toml --slot b");
+    bench.done("verify x.slot --trust trust.toml --layout layout.toml");
+    assert_eq!(bench.json("verify x.slot --trust trust.toml --layout layout.toml --slot b")["name"], "EntryOutsidePart", "it is linked for slot A");
     let revoked = format!("--trust trust.toml --product lamp --revoked 0011223344556677,{key_id}");
     let cases = [
         ("--trust stranger.toml --product lamp", "TooFewSignatures"),

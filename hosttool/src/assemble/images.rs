@@ -9,6 +9,7 @@ use twinslot_bootloader::{
     crypto::{Builtin, Crypto as _},
     image::{Expectations, HeaderBytes, HeaderDigest, Identity, SlotUse, manifest::Manifest, short_digest},
     slot::Slot,
+    storage::Region,
 };
 use twinslot_config::{Layout, Trust, layout::Span, test_keys};
 
@@ -136,7 +137,12 @@ impl Judge<'_> {
         self.check_signers(&what, &image.framed()?)?;
         if let Some(trust) = self.trust {
             let expect = self.expectations(slot_use, span);
-            verify::verify(&mut image, &trust.anchor(), &expect).map_err(named)?;
+            let region = match slot_use {
+                SlotUse::Slot(slot) => Region::Slot(slot),
+                SlotUse::Golden => Region::Golden,
+            };
+            let target = verify::Target { layout: self.layout, region };
+            verify::verify(&mut image, &trust.anchor(), &expect, Some(target)).map_err(named)?;
         }
         Ok(image)
     }

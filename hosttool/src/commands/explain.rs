@@ -23,6 +23,7 @@ use twinslot_config::{Layout, Trust};
 
 use super::inspect::{Inspection, inspect};
 use crate::{
+    board_memory::try_load,
     flash_file::{StorageJob, fill_erased, with_storage},
     journal_view::JournalView,
     next_boot::{NextBoot, Start, assume_good, next_boot},
@@ -150,6 +151,7 @@ fn verify<S: Storage>(storage: &mut S, layout: &Layout, trust: &Trust, slot: Slo
     };
     let header = Header::verify(&bytes, &trust.anchor(), &expect, &mut Builtin)?;
     verify_stored(&header, &mut window, &mut Builtin)?;
+    try_load(&header, Region::Slot(slot), &mut window, layout)?;
     Ok(header)
 }
 

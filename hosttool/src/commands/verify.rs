@@ -14,10 +14,12 @@ use twinslot_bootloader::{
     load::{LoadError, verify_stored},
     rejection::Rejection,
     slot::Slot,
+    storage::Region,
 };
 use twinslot_config::{Layout, Trust, layout::Span};
 
 use crate::{
+    board_memory::try_load,
     chunk_table,
     describe::{self, PartView},
     hex,
@@ -50,7 +52,7 @@ pub struct Arguments {
     /// Keys that the host has revoked.
     #[arg(long, value_name = "KEYID,...", value_delimiter = ',', value_parser = hex::decode::<8>)]
     revoked: Vec<KeyId>,
-    /// The host's layout: gives product, revision, slot size and write size.
+    /// The host's layout: gives product, revision, slot size and write size, and with --slot whether firmware can run from there.
     #[arg(long, value_name = "layout.toml")]
     layout: Option<PathBuf>,
 }
@@ -92,7 +94,8 @@ fn accept(arguments: &Arguments) -> Outcome {
     let mut image = ImageFile::open(&arguments.image, Use::Reading)?;
     let claimed = image.framed()?.unverified_manifest().ok();
     let expect = expectations(arguments, layout.as_ref(), claimed.as_ref());
-    let header = verify(&mut image, &trust.anchor(), &expect)?;
+    let target = layout.as_ref().zip(arguments.slot).map(|(layout, slot)| Target { layout, region: Region::Slot(slot) });
+    let header = verify(&mut image, &trust.anchor(), &expect, target)?;
     super::done(Accepted {
         path: arguments.image.clone(),
         product: header.manifest().product.as_str().to_owned(),
@@ -108,13 +111,22 @@ fn accept(arguments: &Arguments) -> Outcome {
     })
 }
 
-/// Everything that a loader and an installer check of a whole image.
-pub(crate) fn verify(image: &mut ImageFile, anchor: &TrustAnchor, expect: &Expectations<'_>) -> Result<Header, Failure> {
+/// A place on a board that an image is meant for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) region: Region,
+}
+
+/// Everything that a loader and an installer check of a whole image; with a target, whether it can run from there as well.
+pub(crate) fn verify(image: &mut ImageFile, anchor: &TrustAnchor, expect: &Expectations<'_>, target: Option<Target<'_>>) -> Result<Header, Failure> {
     let header = Header::verify(image.header(), anchor, expect, &mut Builtin)?;
     image.manifest()?;
-    verify_stored(&header, image, &mut Builtin).map_err(|error| unreadable_or_refused(image, error))?;
-    let table =
-        chunk_table::walk(image.file(), image.len(), |_, _, _| Ok(())).with_context(|| format!("{}: can not be read", image.path().display()))?;
+    let stored = verify_stored(&header, image, &mut Builtin);
+    let loaded = stored.and_then(|()| target.map_or(Ok(()), |Target { layout, region }| try_load(&header, region, image, layout)));
+    loaded.map_err(|error| unreadable_or_refused(image, error))?;
+    let table = chunk_table::walk(image.file(), image.len(), |_, _, _| Ok(()));
+    let table = table.with_context(|| format!("{}: can not be read", image.path().display()))?;
     if table == header.manifest().chunks { Ok(header) } else { Err(Rejection::ChunkTableMismatch.into()) }
 }
 

@@ -19,7 +19,7 @@ slot-a = { offset = 0x2000, size = 0x10000 }
 slot-b = { offset = 0x12000, size = 0x10000 }
 golden = { offset = 0x22000, size = 0x10000 }
 staging = { offset = 0x32000, size = 0x20000 }
-ram = [{ base = 0x20000000, size = 0x4000, use = "loader" }]
+ram = [{ base = 0x20000000, size = 0x4000, use = "loader" }, { base = 0x20004000, size = 0x8000, use = "image" }]
 "#;
 
 /// A folder and the tool.
@@ -115,9 +115,14 @@ fn finish(command: &mut Command) -> Ran {
     Ran { code: output.status.code().expect("an exit code"), stdout: text(&output.stdout), stderr: text(&output.stderr) }
 }
 
-/// A firmware of `len` bytes: a vector table and a pattern.
+/// A firmware of `len` bytes for slot A: a vector table and a pattern.
 pub(crate) fn firmware(len: usize) -> Vec<u8> {
-    let vectors = [0x2000_4000_u32, 0x1000_3101].into_iter().flat_map(u32::to_le_bytes);
+    firmware_at(0x1000_3000, len)
+}
+
+/// A firmware of `len` bytes that runs at `address`.
+pub(crate) fn firmware_at(address: u32, len: usize) -> Vec<u8> {
+    let vectors = [0x2000_4000_u32, address + 0x101].into_iter().flat_map(u32::to_le_bytes);
     vectors.chain((0..251).cycle().take(len - 8)).collect()
 }
 
