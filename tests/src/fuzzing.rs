@@ -82,14 +82,7 @@ pub fn header(data: &[u8]) {
 }
 
 fn verify(bytes: &[u8; HEADER_SIZE], crypto: &mut impl Crypto) -> Option<Header> {
-    let expect = Expectations {
-        identity: identity(),
-        slot_use: SlotUse::Slot(Slot::A),
-        slot_size: 1 << 20,
-        write_size: 4,
-        floor: 3,
-        revoked: &[],
-    };
+    let expect = Expectations { identity: identity(), slot_use: SlotUse::Slot(Slot::A), slot_size: 1 << 20, write_size: 4, floor: 3, revoked: &[] };
     Header::verify(bytes, &Settings::new(1).anchor, &expect, crypto).ok()
 }
 

@@ -164,12 +164,7 @@ where
             counter_floor: self.counter.value,
             reset_cause,
         };
-        let mut ports = Ports {
-            storage: &mut self.storage,
-            memory: &mut self.memory,
-            crypto: &mut CheapCrypto,
-            machine: &mut self.machine,
-        };
+        let mut ports = Ports { storage: &mut self.storage, memory: &mut self.memory, crypto: &mut CheapCrypto, machine: &mut self.machine };
         let outcome = boot(&mut ports, &config, &mut handoff);
         self.handoff = handoff.clone();
         let operations = self.storage.flash.counters().operations() - before;
@@ -197,10 +192,7 @@ where
     ///
     /// # Errors
     /// What the writer refuses or fails at.
-    pub fn write_offline<T>(
-        &mut self,
-        work: impl FnOnce(&mut SimSession<'_, WRITE, ERASE>) -> Result<T, InstallError>,
-    ) -> Result<T, InstallError> {
+    pub fn write_offline<T>(&mut self, work: impl FnOnce(&mut SimSession<'_, WRITE, ERASE>) -> Result<T, InstallError>) -> Result<T, InstallError> {
         let host = writer_host(&self.settings);
         let mut crypto = CheapCrypto;
         let mut session = Session::offline(&mut self.storage, &mut crypto, &mut self.counter, host);

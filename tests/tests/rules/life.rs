@@ -21,6 +21,8 @@ use twinslot_tests::storage::Geometry;
 const A: Region = Region::Slot(Slot::A);
 const B: Region = Region::Slot(Slot::B);
 
+type Damage<'d, const WRITE: usize, const ERASE: usize> = &'d dyn Fn(&mut Host<WRITE, ERASE>);
+
 /// Slot A confirmed and running, slot B confirmed before it.
 fn two_confirmed<const WRITE: usize, const ERASE: usize>(geometry: Geometry) -> (Host<WRITE, ERASE>, Image, Image) {
     let (a, b) = (image(1), image(2));
@@ -86,7 +88,11 @@ fn intent_before_jump() {
         for log in [Region::Log0, Region::Log1] {
             for swallowed in [false, true] {
                 let (mut host, a, _) = trial_armed::<WRITE, ERASE>(geometry);
-                if swallowed { host.storage.swallow_writes(log) } else { host.storage.fail_writes(log) }
+                if swallowed {
+                    host.storage.swallow_writes(log)
+                } else {
+                    host.storage.fail_writes(log)
+                }
                 let boot = host.boot(ResetCause::Software);
                 assert_runs(&host, &boot, &a, Slot::A, Why::Fallback);
                 assert_eq!(boot.events.iter().filter(|event| matches!(event, Event::CommitFailed(_))).count(), 1);
@@ -181,7 +187,7 @@ fn reverts_and_says_why() {
     fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
         let other = image(9);
         let stale = signed(ImageBuilder::new(2).forge(|manifest| manifest.hw = 1));
-        let damages: [(&dyn Fn(&mut Host<WRITE, ERASE>), Rejection); 4] = [
+        let damages: [(Damage<'_, WRITE, ERASE>, Rejection); 4] = [
             (&|host| host.storage.flip(B, 4096 + 50, 3), Rejection::DigestMismatch),
             (&|host| host.storage.flip(B, 40, 3), Rejection::CrcMismatch),
             (&|host| host.storage.put(B, &other.slot), Rejection::NotTheArmedImage),
@@ -415,7 +421,8 @@ fn try_everything(host: &mut Host<4, 4096>, image: &Image) {
 fn lost_state_is_cautious() {
     fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
         let of = |seed, counter| signed(ImageBuilder::new(seed).counter(counter));
-        let first = [((1, 5), (2, 6), Slot::B), ((1, 6), (2, 5), Slot::A), ((2, 5), (1, 5), Slot::B), ((1, 5), (2, 5), Slot::A), ((1, 5), (1, 5), Slot::A)];
+        let first =
+            [((1, 5), (2, 6), Slot::B), ((1, 6), (2, 5), Slot::A), ((2, 5), (1, 5), Slot::B), ((1, 5), (2, 5), Slot::A), ((1, 5), (1, 5), Slot::A)];
         for ((seed_a, counter_a), (seed_b, counter_b), expected) in first {
             let mut host = Host::<WRITE, ERASE>::new(geometry);
             host.storage.put(A, &of(seed_a, counter_a).slot);
