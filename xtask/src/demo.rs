@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: from an empty checkout to a bad update that is caught, on both boards, told step by step.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -7,7 +8,7 @@ use anyhow::{Result, bail};
 use crate::board::Board;
 use crate::emulate::hosttool;
 use crate::firmware::Logging;
-use crate::qemu::decode_log;
+use crate::qemu::{Transcript, decode_log};
 use crate::scenario::{AnchorFile, Calibration, Chapter, Fixture, Judged, Start, chapters};
 use crate::setup::setup;
 use crate::workspace::Workspace;
@@ -64,15 +65,27 @@ fn show(fixture: &mut Fixture, clock: &Clock) -> Result<()> {
         let staged = staged.map(|image| Ok::<_, anyhow::Error>(std::fs::read(fixture.image(&image)?)?)).transpose()?;
         let start = Start { fixture, loader: &loader, flash: &flash, staged: staged.as_deref(), step, calibration };
         let Judged { transcript, complaint } = start.run_steady()?;
-        for line in transcript.lines.iter().filter(|line| TOLD.iter().any(|told| line.starts_with(told))) {
-            println!("        {line}");
-        }
-        for message in decode_log(&loader, &transcript.log)?.iter().filter(|message| message.contains("Reverted")) {
-            println!("        loader's log: {message}");
-        }
+        tell(&loader, &transcript)?;
         if let Some(complaint) = complaint {
             bail!("{}: {title}: {complaint}", fixture.board().name());
         }
     }
+    clock.tell(&format!("{}: what the journal says now (hosttool journal show)", fixture.board().name()));
+    print!("{}", indented(&fixture.journal_in_words(&flash)?));
     Ok(())
+}
+
+/// The console's lines that are worth telling, then what the loader logged about giving an image up.
+fn tell(loader: &Path, transcript: &Transcript) -> Result<()> {
+    let lines = transcript.lines.iter().filter(|line| TOLD.iter().any(|told| line.starts_with(told)));
+    let log = decode_log(loader, &transcript.log)?;
+    let reverts = log.iter().filter(|message| message.contains("Reverted")).map(|message| format!("loader's log: {message}"));
+    for line in lines.cloned().chain(reverts) {
+        print!("{}", indented(&line));
+    }
+    Ok(())
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("        {line}\n")).collect()
 }

@@ -143,10 +143,19 @@ impl Fixture {
 
     /// What the journal of a flash file says, as JSON text.
     pub(crate) fn journal(&self, flash: &Path) -> Result<String> {
+        self.show_journal(flash, &["--json"])
+    }
+
+    /// The same in words for people.
+    pub(crate) fn journal_in_words(&self, flash: &Path) -> Result<String> {
+        self.show_journal(flash, &[])
+    }
+
+    fn show_journal(&self, flash: &Path, options: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.hosttool);
-        command.args(["journal", "show", "--json", "--layout"]).arg(self.board.layout_path(&self.workspace)).arg(flash);
+        command.args(["journal", "show"]).args(options).arg("--layout").arg(self.board.layout_path(&self.workspace)).arg(flash);
         let output = process::finish(&mut command)?;
-        String::from_utf8(output.stdout).context("hosttool journal show --json wrote no text")
+        String::from_utf8(output.stdout).context("hosttool journal show wrote no text")
     }
 
     fn hosttool(&self, command: &mut Command) -> Result<()> {
