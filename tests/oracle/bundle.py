@@ -2,7 +2,7 @@
 
 import hashlib
 
-from image import HEADER_SIZE, check_chunk_table, chunk_lengths, refuse_if, verify_header
+from image import HEADER_SIZE, check_chunk_table, chunk_count, chunk_length, refuse_if, verify_header
 
 MAGIC = b"TWINBNDL"
 TABLE_AT = 8 + HEADER_SIZE
@@ -15,7 +15,7 @@ def verify_bundle(data, trust, expect):
     refuse_if(data[:8] != MAGIC, 49)
     refuse_if(len(data) < TABLE_AT, 51)
     manifest = verify_header(data[8:TABLE_AT], trust, expect)
-    count = len(chunk_lengths(manifest.image_end()))
+    count = chunk_count(manifest.image_end())
     index_at = TABLE_AT + 32 * count
     refuse_if(len(data) < index_at + 4 * count, 51)
     table = data[TABLE_AT:index_at]
@@ -30,14 +30,14 @@ def verify_bundle(data, trust, expect):
 
 def stored_chunks(image_end, index, bundle_len):
     """Offset, stored length and compression of each chunk; else a Fault."""
-    lengths = chunk_lengths(image_end)
-    refuse_if(len(index) != 4 * len(lengths), 50)
-    offset = TABLE_AT + 36 * len(lengths)
+    count = chunk_count(image_end)
+    refuse_if(len(index) != 4 * count, 50)
+    offset = TABLE_AT + 36 * count
     chunks = []
-    for number, plain in enumerate(lengths):
+    for number in range(count):
         entry = int.from_bytes(index[4 * number : 4 * number + 4], "little")
         compressed, stored = entry >= COMPRESSED, entry % COMPRESSED
-        fits = 1 <= stored <= MAX_STORED if compressed else stored == plain
+        fits = 1 <= stored <= MAX_STORED if compressed else stored == chunk_length(number, image_end)
         refuse_if(not fits, 50)
         chunks.append((offset, stored, compressed))
         offset += stored

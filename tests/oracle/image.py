@@ -271,15 +271,18 @@ def check_revocations(manifest, trust, expect, signers):
     refuse_if(len(signers - revoked) < trust.threshold, 11)
 
 
-def chunk_lengths(image_end):
-    """The length of each chunk of an image."""
-    span = max(image_end - HEADER_SIZE, 0)
-    whole, short = divmod(span, CHUNK_SIZE)
-    return [CHUNK_SIZE] * whole + [short] * (short > 0)
+def chunk_count(image_end):
+    """How many chunks an image has."""
+    return -(-max(image_end - HEADER_SIZE, 0) // CHUNK_SIZE)
+
+
+def chunk_length(number, image_end):
+    """The length of one chunk of an image."""
+    return min(CHUNK_SIZE, image_end - HEADER_SIZE - number * CHUNK_SIZE)
 
 
 def check_chunk_table(manifest, table):
-    fits = len(table) == 32 * len(chunk_lengths(manifest.image_end()))
+    fits = len(table) == 32 * chunk_count(manifest.image_end())
     refuse_if(not fits or hashlib.sha256(table).digest() != manifest.chunks, 43)
 
 

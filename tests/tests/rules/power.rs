@@ -143,6 +143,59 @@ fn always_bootable_through_a_revert() {
 }
 
 #[test]
+fn always_bootable_through_rollback_condemn_and_a_failed_health_check() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let (old, new) = (image(1), image(2));
+        let mut start = Host::<WRITE, ERASE>::running(geometry, &old);
+        start.update(&new).expect("an update");
+        start.boot(ResetCause::Software);
+        let story = |host: &mut Host<WRITE, ERASE>| {
+            let _ = host.write(|session| session.rollback());
+            host.boot(ResetCause::Software);
+            let _ = host.write(|session| session.rollback());
+            host.boot(ResetCause::Software);
+            let _ = host.write(|session| session.condemn());
+            host.boot(ResetCause::Software);
+            let _ = host.install(&new);
+            host.boot(ResetCause::Software);
+            let _ = host.revert();
+            host.boot(ResetCause::Software);
+        };
+        with_every_cut(&start, &story, |host, context| {
+            assert_good(&host.boot(ResetCause::PowerOn), &old, &new, context);
+            assert_good(&host.boot(ResetCause::PowerOn), &old, &new, context);
+            assert!(host.storage.flash.breaches().is_empty(), "{context}: {:?}", host.storage.flash.breaches());
+        });
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
+fn always_bootable_while_a_lost_journal_is_written_anew() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let (old, new) = (image(1), image(2));
+        let mut start = Host::<WRITE, ERASE>::new(geometry);
+        start.storage.put(Region::Slot(Slot::A), &old.slot);
+        start.storage.put(Region::Slot(Slot::B), &new.slot);
+        let story = |host: &mut Host<WRITE, ERASE>| {
+            host.boot(ResetCause::PowerOn);
+            let _ = host.confirm();
+        };
+        with_every_cut(&start, &story, |host, context| {
+            let boot = host.boot(ResetCause::PowerOn);
+            assert!(matches!(boot.slot(), Some((Slot::A, Why::Trial | Why::Confirmed))), "{context}: {boot:?}");
+            if host.state().is_some_and(|state| state.phase(Slot::A) == Phase::Trial) {
+                host.confirm().unwrap_or_else(|error| panic!("{context}: {error}"));
+            }
+            let boot = host.boot(ResetCause::Watchdog);
+            assert_eq!((boot.slot(), boot.operations), (Some((Slot::A, Why::Confirmed)), 0), "{context}");
+            assert!(host.storage.flash.breaches().is_empty(), "{context}: {:?}", host.storage.flash.breaches());
+        });
+    }
+    on_every_geometry!(check);
+}
+
+#[test]
 fn always_bootable_when_journals_wrap() {
     fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
         let (old, new) = (image(1), image(2));
