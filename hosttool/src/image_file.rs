@@ -43,7 +43,7 @@ const READ_AHEAD: u64 = 256 * 1024;
 pub enum Use {
     /// To look at it.
     Reading,
-    /// To add a signature.
+    /// To add a signature, alone: another signer waits.
     Signing,
 }
 
@@ -58,6 +58,9 @@ impl ImageFile {
             .write(purpose == Use::Signing)
             .open(path)
             .with_context(|| format!("{}: can not be opened", path.display()))?;
+        if purpose == Use::Signing {
+            file.lock().with_context(|| format!("{}: can not be locked", path.display()))?;
+        }
         let len = file.metadata().with_context(|| format!("{}: can not be read", path.display()))?.len();
         let mut header = [0; HEADER_SIZE];
         if len < HEADER_SIZE as u64 {

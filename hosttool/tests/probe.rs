@@ -10,9 +10,10 @@ use hosttool::flash::{
     probe::{ProbeTarget, known_chip, stage},
 };
 use probe_rs::{
-    integration::FakeProbe,
+    architecture::arm::FullyQualifiedApAddress,
+    integration::{FakeProbe, Operation},
     probe::{
-        DebugProbeError, DebugProbeInfo, DebugProbeSelector, Probe, ProbeCreationError, ProbeError, ProbeFactory,
+        DebugProbeError, DebugProbeInfo, DebugProbeSelector, Probe, ProbeCreationError, ProbeFactory,
         list::{Lister, ProbeListItem, ProbeLister},
     },
 };
@@ -34,10 +35,10 @@ impl std::fmt::Display for FakeFactory {
 
 impl ProbeFactory for FakeFactory {
     fn open(&self, _selector: &DebugProbeSelector) -> Result<Box<dyn probe_rs::probe::DebugProbe>, DebugProbeError> {
-        Ok(Box::new(FakeProbe::with_mocked_core()))
+        Ok(Box::new(unlocked()))
     }
 
-    fn list_probes(&self) -> Vec<DebugProbeInfo> {
+    fn list_probes(&self) -> Vec<ProbeListItem> {
         Vec::new()
     }
 }
@@ -51,7 +52,7 @@ impl Fakes {
 impl ProbeLister for Fakes {
     fn open(&self, selector: &DebugProbeSelector) -> Result<Probe, DebugProbeError> {
         let known = self.infos().any(|info| selector.matches_probe(&info));
-        if known { Ok(FakeProbe::with_mocked_core().into_probe()) } else { Err(ProbeCreationError::NotFound.into()) }
+        if known { Ok(unlocked().into_probe()) } else { Err(ProbeCreationError::NotFound.into()) }
     }
 
     fn list_with_access(&self, selector: Option<&DebugProbeSelector>) -> Vec<ProbeListItem> {
@@ -59,8 +60,15 @@ impl ProbeLister for Fakes {
     }
 }
 
-fn attach(fakes: Vec<&'static str>, selector: Option<&str>) -> Result<ProbeTarget, String> {
-    let chip = known_chip(CHIP).expect("a chip of probe-rs's list");
+/// A probe whose chip tells an nRF52's sequence that it is not locked: register 12 of access port 1.
+fn unlocked() -> FakeProbe {
+    let probe = FakeProbe::with_mocked_core();
+    probe.expect_operation(Operation::ReadRawApRegister { ap: FullyQualifiedApAddress::v1_with_default_dp(1), address: 12, result: 1 });
+    probe
+}
+
+fn attach(chip: &str, fakes: Vec<&'static str>, selector: Option<&str>) -> Result<ProbeTarget, String> {
+    let chip = known_chip(chip).expect("a chip of probe-rs's list");
     ProbeTarget::attach(&Lister::with_lister(Box::new(Fakes(fakes))), selector, &chip).map_err(|error| format!("{error:#}"))
 }
 
@@ -71,7 +79,7 @@ fn plan(address: u64) -> FlashPlan {
 
 #[test]
 fn no_probe_several_probes_and_a_wrong_selector_say_what_to_do() {
-    let error = |fakes, selector| attach(fakes, selector).expect_err("no single probe");
+    let error = |fakes, selector| attach(CHIP, fakes, selector).expect_err("no single probe");
     assert_eq!(error(vec![], None), "no debug probe found: plug one in, and check that you may use it (udev rules)");
     let several = error(vec!["one", "two"], None);
     assert!(
@@ -84,10 +92,16 @@ fn no_probe_several_probes_and_a_wrong_selector_say_what_to_do() {
 }
 
 #[test]
-fn a_chip_that_does_not_answer_is_named() {
-    let error = attach(vec!["one", "two"], Some("1209:0001:two")).expect_err("a fake chip does not finish attaching");
-    assert!(error.starts_with("chip \"nRF52840_xxAA\" does not answer behind "), "{error}");
-    assert!(error.contains("check wiring, power and --chip"), "{error}");
+fn one_probe_needs_no_selector_and_a_selector_finds_one_of_several() {
+    attach(CHIP, vec!["one"], None).expect("the only probe");
+    attach(CHIP, vec!["one", "two"], Some("1209:0001:two")).expect("the selected probe");
+}
+
+/// A RISC-V chip is looked for behind a probe that speaks to an Arm one.
+#[test]
+fn the_wrong_chip_is_named() {
+    let error = attach("GD32VF103CBT6", vec!["one"], None).expect_err("another architecture");
+    assert!(error.starts_with("chip \"GD32VF103CBT6\" does not answer behind ") && error.contains(": check wiring, power and --chip: "), "{error}");
 }
 
 #[test]
@@ -107,6 +121,6 @@ fn the_flash_loader_holds_exactly_the_plan() {
 #[test]
 fn a_plan_for_another_board_does_not_fit_the_chip() {
     let chip = known_chip(CHIP).expect("a chip of probe-rs's list");
-    let error = stage(&plan(0x9000_0000), &chip).expect_err("no flash there");
+    let error = stage(&plan(0x9000_0000), &chip).map(|_| ()).expect_err("no flash there");
     assert_eq!(error.to_string(), "chip \"nRF52840_xxAA\" has no memory for what goes to 0x90000000: --chip and --layout are of different boards");
 }

@@ -49,11 +49,7 @@ impl Board {
     pub fn read(layout: impl AsRef<Path>, default_trust: impl AsRef<Path>) -> Result<Self, BuildError> {
         let trust = env::var_os(TRUST_VARIABLE).map_or_else(|| default_trust.as_ref().to_owned(), |named| in_workspace(Path::new(&named)));
         let layout = layout.as_ref().to_owned();
-        Ok(Self {
-            layout: Layout::read(&layout)?,
-            trust: Trust::read(&trust)?,
-            sources: [layout, trust],
-        })
+        Ok(Self { layout: Layout::read(&layout)?, trust: Trust::read(&trust)?, sources: [layout, trust] })
     }
 
     /// Writes `memory.x` for the loader and `board.rs` to cargo's `OUT_DIR`, and gives what the build script must print.
@@ -64,10 +60,7 @@ impl Board {
         let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or(BuildError::NotABuildScript)?);
         write(&folder.join("memory.x"), &self.loader_memory_x()?)?;
         write(&folder.join("board.rs"), &self.constants())?;
-        let mut lines = vec![
-            format!("cargo::rerun-if-env-changed={TRUST_VARIABLE}"),
-            format!("cargo::rustc-link-search={}", folder.display()),
-        ];
+        let mut lines = vec![format!("cargo::rerun-if-env-changed={TRUST_VARIABLE}"), format!("cargo::rustc-link-search={}", folder.display())];
         lines.extend(self.sources.iter().map(|source| format!("cargo::rerun-if-changed={}", source.display())));
         Ok(Instructions(lines))
     }
@@ -95,17 +88,12 @@ impl fmt::Display for Instructions {
 
 /// Build scripts run in their package's folder; a path that a person typed at the workspace's root is meant from there.
 fn in_workspace(named: &Path) -> PathBuf {
-    let root = env::current_dir()
-        .ok()
-        .and_then(|folder| folder.ancestors().find(|folder| folder.join("Cargo.lock").exists()).map(Path::to_owned));
+    let root = env::current_dir().ok().and_then(|folder| folder.ancestors().find(|folder| folder.join("Cargo.lock").exists()).map(Path::to_owned));
     root.map_or_else(|| named.to_owned(), |root| root.join(named))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), BuildError> {
-    std::fs::write(path, text).map_err(|source| BuildError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::write(path, text).map_err(|source| BuildError::Write { path: path.to_owned(), source })
 }
 
 /// A board that can not be built.

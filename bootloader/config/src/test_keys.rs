@@ -31,19 +31,9 @@ mod tests {
     #[test]
     fn every_key_file_of_the_test_keys_folder_is_listed() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../qemu-boards/test-keys");
-        let files = std::fs::read_dir(&folder)
-            .expect("the folder of test keys")
-            .map(|entry| entry.expect("an entry").path());
-        let in_files: BTreeSet<PublicKey> = files
-            .filter(|path| path.to_string_lossy().ends_with(".pub.pem"))
-            .map(|path| read_spki(&path))
-            .collect();
-        assert_eq!(
-            in_files,
-            published().collect(),
-            "bootloader/config/src/test_keys.txt must list exactly the keys of {}",
-            folder.display()
-        );
+        let files = std::fs::read_dir(&folder).expect("the folder of test keys").map(|entry| entry.expect("an entry").path());
+        let in_files: BTreeSet<PublicKey> = files.filter(|path| path.to_string_lossy().ends_with(".pub.pem")).map(|path| read_spki(&path)).collect();
+        assert_eq!(in_files, published().collect(), "bootloader/config/src/test_keys.txt must list exactly the keys of {}", folder.display());
         assert_eq!(published().count(), PUBLISHED.lines().count(), "every line is a key");
     }
 

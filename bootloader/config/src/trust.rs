@@ -58,11 +58,8 @@ impl Trust {
     /// # Errors
     /// The file can not be read, is not a trust file, or the verifier would not accept it.
     pub fn read(path: &Path) -> Result<Self, TrustError> {
-        let text = std::fs::read_to_string(path).map_err(|source| TrustError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::parse(&text)
+        let bytes = std::fs::read(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?;
+        Self::parse(std::str::from_utf8(&bytes)?)
     }
 
     /// Parses and vets the text of a trust file.
@@ -154,10 +151,7 @@ fn decode_key(table: KeyTable) -> Result<TrustKey, TrustError> {
 
 fn check_name(name: &str, earlier: &[TrustKey]) -> Result<(), TrustError> {
     if name.is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
-        return Err(TrustError::Name {
-            len: name.len(),
-            limit: NAME_LIMIT,
-        });
+        return Err(TrustError::Name { len: name.len(), limit: NAME_LIMIT });
     }
     if earlier.iter().any(|key| key.name == name) {
         return Err(TrustError::RepeatedName { name: name.to_owned() });
@@ -176,6 +170,9 @@ pub enum TrustError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file is not text.
+    #[error("trust file: not UTF-8 text, but TOML is: {0}")]
+    NotText(#[from] std::str::Utf8Error),
     /// The text is not the TOML of a trust file.
     #[error("trust file: {source}")]
     Syntax {
@@ -228,9 +225,7 @@ mod tests {
     const TWO: &str = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
 
     fn file(threshold: u8, keys: &[(&str, &str)]) -> String {
-        let keys = keys
-            .iter()
-            .map(|(name, public)| format!("[[key]]\nname = \"{name}\"\npublic = \"{public}\"\n"));
+        let keys = keys.iter().map(|(name, public)| format!("[[key]]\nname = \"{name}\"\npublic = \"{public}\"\n"));
         format!("threshold = {threshold}\n{}", keys.collect::<String>())
     }
 

@@ -17,21 +17,14 @@ fn board(layout: &str) -> Board {
 #[test]
 fn the_loader_is_linked_where_the_layout_puts_it() {
     let memory = board(LAYOUT).loader_memory_x().expect("a memory map");
-    assert_eq!(
-        memory,
-        "MEMORY\n{\n  FLASH : ORIGIN = 0x8000000, LENGTH = 0x5000\n  RAM : ORIGIN = 0x20000000, LENGTH = 0x2000\n}\n"
-    );
+    assert_eq!(memory, "MEMORY\n{\n  FLASH : ORIGIN = 0x8000000, LENGTH = 0x5000\n  RAM : ORIGIN = 0x20000000, LENGTH = 0x2000\n}\n");
 }
 
 #[test]
 fn a_loader_without_ram_or_address_is_refused() {
-    let no_ram = board(&LAYOUT.replace("use = 'loader'", "use = 'image'"))
-        .loader_memory_x()
-        .expect_err("no RAM");
+    let no_ram = board(&LAYOUT.replace("use = 'loader'", "use = 'image'")).loader_memory_x().expect_err("no RAM");
     assert!(no_ram.to_string().contains("no [[ram]] region has use = \"loader\""));
-    let no_address = board(&LAYOUT.replace("base = 0x8000000, ", ""))
-        .loader_memory_x()
-        .expect_err("no address");
+    let no_address = board(&LAYOUT.replace("base = 0x8000000, ", "")).loader_memory_x().expect_err("no address");
     assert!(no_address.to_string().contains("give flash.base or loader.base"));
 }
 
@@ -49,13 +42,7 @@ fn the_constants_compile_and_hold_the_values() {
     std::fs::write(&source, format!("#![deny(warnings)]\n{}{checks}", board.constants())).expect("a written source");
     let program = folder.path().join("check");
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let status = std::process::Command::new(rustc)
-        .arg("--edition=2024")
-        .arg(&source)
-        .arg("-o")
-        .arg(&program)
-        .status()
-        .expect("a compiler");
+    let status = std::process::Command::new(rustc).arg("--edition=2024").arg(&source).arg("-o").arg(&program).status().expect("a compiler");
     assert!(status.success());
     let output = std::process::Command::new(&program).output().expect("a run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -29,12 +29,7 @@ impl ConstantsFile {
         self.text("PRODUCT", &layout.product, "The product whose images this board accepts.");
         self.constant("HARDWARE", "u8", layout.hardware, "The board's hardware revision.");
         self.text("CHIP", &layout.chip, "The chip's name.");
-        self.constant(
-            "LAYOUT_DIGEST",
-            "[u8; 32]",
-            format_args!("{:?}", layout.digest()),
-            "SHA-256 of the layout's canonical form.",
-        );
+        self.constant("LAYOUT_DIGEST", "[u8; 32]", format_args!("{:?}", layout.digest()), "SHA-256 of the layout's canonical form.");
     }
 
     fn flash(&mut self, layout: &Layout) {
@@ -42,11 +37,7 @@ impl ConstantsFile {
         self.offset("FLASH_SIZE", layout.flash_extent(), "Bytes of the flash that the layout knows.");
         self.size("WRITE_SIZE", layout.flash.write_size, "The smallest write.");
         self.size("ERASE_SIZE", layout.flash.erase_size, "The smallest erase.");
-        self.size(
-            "TEAR_SIZE",
-            layout.flash.tear_size,
-            "The largest region that one interrupted write may damage.",
-        );
+        self.size("TEAR_SIZE", layout.flash.tear_size, "The largest region that one interrupted write may damage.");
         self.size("RECORD_STRIDE", layout.record_stride(), "Bytes from one journal record to the next.");
     }
 
@@ -58,16 +49,8 @@ impl ConstantsFile {
             ("LOG_1", log_1, "the second journal log"),
             ("SLOT_A", layout.slot_a, "slot A"),
             ("SLOT_B", layout.slot_b, "slot B"),
-            (
-                "GOLDEN",
-                layout.golden.unwrap_or(none),
-                "the golden image; size 0 when the board has none",
-            ),
-            (
-                "STAGING",
-                layout.staging.unwrap_or(none),
-                "the staging region; size 0 when the board has none",
-            ),
+            ("GOLDEN", layout.golden.unwrap_or(none), "the golden image; size 0 when the board has none"),
+            ("STAGING", layout.staging.unwrap_or(none), "the staging region; size 0 when the board has none"),
             ("DATA", layout.data.unwrap_or(none), "the data region; size 0 when the board has none"),
         ];
         for (name, span, meaning) in regions {
@@ -83,56 +66,27 @@ impl ConstantsFile {
             let name = purpose.name().to_uppercase().replace('-', "_");
             let spans: Vec<(u64, u64)> = layout.ram_for(purpose).map(|ram| (ram.base, ram.size)).collect();
             let doc = format!("RAM with use \"{purpose}\": address and bytes.");
-            self.constant(
-                &format!("RAM_{name}"),
-                &format!("[(u64, u64); {}]", spans.len()),
-                format_args!("{spans:?}"),
-                &doc,
-            );
+            self.constant(&format!("RAM_{name}"), &format!("[(u64, u64); {}]", spans.len()), format_args!("{spans:?}"), &doc);
         }
     }
 
     fn policy(&mut self, layout: &Layout) {
-        let Policy {
-            attempts,
-            boots,
-            floor_raise,
-        } = layout.policy;
+        let Policy { attempts, boots, floor_raise } = layout.policy;
         let module = "twinslot_bootloader::journal";
         let value = format!("{module}::Policy {{ attempts: {attempts}, boots: {boots}, floor_raise: {module}::FloorRaise::{floor_raise:?} }}");
-        self.constant(
-            "POLICY",
-            &format!("{module}::Policy"),
-            value,
-            "How trials are bounded and when the floor rises.",
-        );
+        self.constant("POLICY", &format!("{module}::Policy"), value, "How trials are bounded and when the floor rises.");
     }
 
     fn trust(&mut self, trust: &Trust) {
         let keys: Vec<[u8; 32]> = trust.keys().iter().map(|key| key.public).collect();
         let names: Vec<&str> = trust.keys().iter().map(|key| key.name.as_str()).collect();
         let count = keys.len();
-        self.constant(
-            "ANCHOR_KEYS",
-            &format!("[[u8; 32]; {count}]"),
-            format_args!("{keys:?}"),
-            "The owner's raw public keys.",
-        );
-        self.constant(
-            "ANCHOR_KEY_NAMES",
-            &format!("[&str; {count}]"),
-            format_args!("{names:?}"),
-            "What people call the keys, in the same order.",
-        );
+        self.constant("ANCHOR_KEYS", &format!("[[u8; 32]; {count}]"), format_args!("{keys:?}"), "The owner's raw public keys.");
+        self.constant("ANCHOR_KEY_NAMES", &format!("[&str; {count}]"), format_args!("{names:?}"), "What people call the keys, in the same order.");
         self.constant("THRESHOLD", "u8", trust.threshold(), "How many distinct keys must sign.");
         self.constant("FLOOR", "u32", trust.floor(), "The compiled-in security floor.");
         let published = trust.published_test_keys().next().is_some();
-        self.constant(
-            "IS_TEST_KEYS",
-            "bool",
-            published,
-            "Whether the private half of an anchor key is published.",
-        );
+        self.constant("IS_TEST_KEYS", "bool", published, "Whether the private half of an anchor key is published.");
     }
 
     fn text(&mut self, name: &str, value: &str, doc: &str) {
@@ -153,8 +107,6 @@ impl ConstantsFile {
 
     /// One documented constant. A board uses what it needs, so the rest may stay unused.
     fn constant(&mut self, name: &str, kind: &str, value: impl Display, doc: &str) {
-        self.0.push_str(&format!(
-            "#[doc = {doc:?}]\n#[allow(dead_code, unreachable_pub)]\npub const {name}: {kind} = {value};\n"
-        ));
+        self.0.push_str(&format!("#[doc = {doc:?}]\n#[allow(dead_code, unreachable_pub)]\npub const {name}: {kind} = {value};\n"));
     }
 }

@@ -25,15 +25,6 @@ pub fn memory_x(flash: MemoryRegion, ram: MemoryRegion) -> String {
 pub(super) fn loader_memory_x(layout: &Layout) -> Result<String, BuildError> {
     let origin = layout.loader_address().ok_or(BuildError::LoaderAddress)?;
     let ram = layout.ram_for(Purpose::Loader).next().ok_or(BuildError::LoaderRam)?;
-    let flash = MemoryRegion {
-        origin,
-        length: layout.loader.span.size,
-    };
-    Ok(memory_x(
-        flash,
-        MemoryRegion {
-            origin: ram.base,
-            length: ram.size,
-        },
-    ))
+    let flash = MemoryRegion { origin, length: layout.loader.span.size };
+    Ok(memory_x(flash, MemoryRegion { origin: ram.base, length: ram.size }))
 }

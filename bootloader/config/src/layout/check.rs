@@ -46,26 +46,17 @@ fn check_identity(layout: &Layout) -> Result<(), LayoutError> {
 
 fn check_geometry(layout: &Layout) -> Result<(), LayoutError> {
     let flash = &layout.flash;
-    let sizes = [
-        ("write_size", flash.write_size),
-        ("erase_size", flash.erase_size),
-        ("tear_size", flash.tear_size),
-    ];
+    let sizes = [("write_size", flash.write_size), ("erase_size", flash.erase_size), ("tear_size", flash.tear_size)];
     for (field, value) in sizes {
         if !value.is_power_of_two() || value > u64::from(u32::MAX) {
             return Err(LayoutError::NotPowerOfTwo { field, value });
         }
     }
     if flash.write_size > MAX_WRITE_SIZE as u64 {
-        return Err(LayoutError::WriteSize {
-            write_size: flash.write_size,
-        });
+        return Err(LayoutError::WriteSize { write_size: flash.write_size });
     }
     if flash.erase_size < flash.write_size {
-        return Err(LayoutError::EraseBelowWrite {
-            erase_size: flash.erase_size,
-            write_size: flash.write_size,
-        });
+        return Err(LayoutError::EraseBelowWrite { erase_size: flash.erase_size, write_size: flash.write_size });
     }
     Ok(())
 }
@@ -73,10 +64,7 @@ fn check_geometry(layout: &Layout) -> Result<(), LayoutError> {
 fn check_policy(layout: &Layout) -> Result<(), LayoutError> {
     let policy = layout.policy;
     if policy.attempts == 0 || policy.boots < policy.attempts {
-        return Err(LayoutError::Policy {
-            attempts: policy.attempts,
-            boots: policy.boots,
-        });
+        return Err(LayoutError::Policy { attempts: policy.attempts, boots: policy.boots });
     }
     Ok(())
 }
@@ -88,12 +76,7 @@ fn check_region(layout: &Layout, region: &'static str, span: Span) -> Result<(),
         return Err(LayoutError::Empty { region: region.to_owned() });
     }
     if !offset.is_multiple_of(erase_size) || !size.is_multiple_of(erase_size) {
-        return Err(LayoutError::Unaligned {
-            region,
-            offset,
-            size,
-            erase_size,
-        });
+        return Err(LayoutError::Unaligned { region, offset, size, erase_size });
     }
     let end = span.end();
     if end > u64::from(u32::MAX) {
@@ -112,11 +95,7 @@ fn check_disjoint(mut regions: Vec<(String, Span)>) -> Result<(), LayoutError> {
         if let [(first, a), (second, b)] = pair
             && a.end() > b.offset
         {
-            return Err(LayoutError::Overlap {
-                first: first.clone(),
-                second: second.clone(),
-                at: b.offset,
-            });
+            return Err(LayoutError::Overlap { first: first.clone(), second: second.clone(), at: b.offset });
         }
     }
     Ok(())
@@ -126,32 +105,21 @@ fn check_disjoint(mut regions: Vec<(String, Span)>) -> Result<(), LayoutError> {
 fn check_journal(layout: &Layout) -> Result<(), LayoutError> {
     let Span { offset, size } = layout.journal;
     let flash = &layout.flash;
-    let units = [
-        ("erase units of", flash.erase_size),
-        ("records of", flash.record_stride()),
-        ("tear regions of", flash.tear_size),
-    ];
+    let units = [("erase units of", flash.erase_size), ("records of", flash.record_stride()), ("tear regions of", flash.tear_size)];
     for (unit_name, unit) in units {
         if !size.is_multiple_of(unit.saturating_mul(2)) {
             return Err(LayoutError::JournalSize { size, unit_name, unit });
         }
     }
     if !offset.is_multiple_of(flash.tear_size) {
-        return Err(LayoutError::JournalTear {
-            offset,
-            tear_size: flash.tear_size,
-        });
+        return Err(LayoutError::JournalTear { offset, tear_size: flash.tear_size });
     }
     Ok(())
 }
 
 fn check_image_regions(layout: &Layout) -> Result<(), LayoutError> {
     let least = HEADER_SIZE_U64.next_multiple_of(MIN_PART_ALIGN.max(layout.flash.write_size));
-    let regions = [
-        ("slot-a", Some(layout.slot_a)),
-        ("slot-b", Some(layout.slot_b)),
-        ("golden", layout.golden),
-    ];
+    let regions = [("slot-a", Some(layout.slot_a)), ("slot-b", Some(layout.slot_b)), ("golden", layout.golden)];
     for (region, span) in regions {
         if let Some(Span { size, .. }) = span
             && size <= least
@@ -170,11 +138,7 @@ fn check_ram(layout: &Layout) -> Result<(), LayoutError> {
     }
     for (purpose, least) in [(Purpose::Handoff, HANDOFF_SIZE as u64), (Purpose::Marker, MARKER_BYTES)] {
         if let Some(ram) = layout.ram_for(purpose).find(|ram| ram.size < least) {
-            return Err(LayoutError::RamTooSmall {
-                purpose,
-                size: ram.size,
-                least,
-            });
+            return Err(LayoutError::RamTooSmall { purpose, size: ram.size, least });
         }
     }
     Ok(())
@@ -184,13 +148,7 @@ fn check_ram(layout: &Layout) -> Result<(), LayoutError> {
 fn address_map(layout: &Layout) -> Result<Vec<(String, Span)>, LayoutError> {
     let ram = layout.ram.iter().map(|ram| (format!("ram ({})", ram.purpose), ram.base, ram.size));
     let flash = layout.flash.base.map(|base| ("flash".to_owned(), base, layout.flash_extent()));
-    let loader = layout.loader.base.map(|base| {
-        (
-            "loader".to_owned(),
-            base.saturating_add(layout.loader.span.offset),
-            layout.loader.span.size,
-        )
-    });
+    let loader = layout.loader.base.map(|base| ("loader".to_owned(), base.saturating_add(layout.loader.span.offset), layout.loader.span.size));
     ram.chain(flash).chain(loader).map(in_address_space).collect()
 }
 

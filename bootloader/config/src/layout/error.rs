@@ -17,6 +17,9 @@ pub enum LayoutError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file is not text.
+    #[error("layout: not UTF-8 text, but TOML is: {0}")]
+    NotText(#[from] std::str::Utf8Error),
     /// The text is not the TOML of a layout.
     #[error("layout: {source}")]
     Syntax {

@@ -95,16 +95,8 @@ enum PurposeName {
 /// The defaults are the verifier's own.
 impl Default for PolicyTable {
     fn default() -> Self {
-        let Policy {
-            attempts,
-            boots,
-            floor_raise,
-        } = Policy::DEFAULT;
-        Self {
-            attempts,
-            boots,
-            floor_raise: floor_raise.into(),
-        }
+        let Policy { attempts, boots, floor_raise } = Policy::DEFAULT;
+        Self { attempts, boots, floor_raise: floor_raise.into() }
     }
 }
 
@@ -142,20 +134,8 @@ impl From<LayoutFile> for Layout {
 
 impl From<FlashTable> for Flash {
     fn from(table: FlashTable) -> Self {
-        let FlashTable {
-            base,
-            size,
-            write_size,
-            erase_size,
-            tear_size,
-        } = table;
-        Self {
-            base,
-            size,
-            write_size,
-            erase_size,
-            tear_size,
-        }
+        let FlashTable { base, size, write_size, erase_size, tear_size } = table;
+        Self { base, size, write_size, erase_size, tear_size }
     }
 }
 
@@ -165,32 +145,19 @@ impl From<PolicyTable> for Policy {
             FloorRaiseName::OnConfirm => FloorRaise::OnConfirm,
             FloorRaiseName::WhenBothSlotsMeetIt => FloorRaise::WhenBothSlotsMeetIt,
         };
-        Self {
-            attempts: table.attempts,
-            boots: table.boots,
-            floor_raise,
-        }
+        Self { attempts: table.attempts, boots: table.boots, floor_raise }
     }
 }
 
 impl From<LoaderTable> for Loader {
     fn from(table: LoaderTable) -> Self {
-        Self {
-            base: table.base,
-            span: Span {
-                offset: table.offset,
-                size: table.size,
-            },
-        }
+        Self { base: table.base, span: Span { offset: table.offset, size: table.size } }
     }
 }
 
 impl From<SpanTable> for Span {
     fn from(table: SpanTable) -> Self {
-        Self {
-            offset: table.offset,
-            size: table.size,
-        }
+        Self { offset: table.offset, size: table.size }
     }
 }
 
@@ -204,10 +171,6 @@ impl From<RamTable> for Ram {
             PurposeName::DeviceTree => Purpose::DeviceTree,
             PurposeName::Reserved => Purpose::Reserved,
         };
-        Self {
-            base: table.base,
-            size: table.size,
-            purpose,
-        }
+        Self { base: table.base, size: table.size, purpose }
     }
 }

@@ -115,11 +115,8 @@ impl Layout {
     /// # Errors
     /// The file can not be read, is not a layout, or breaks a rule.
     pub fn read(path: &Path) -> Result<Self, LayoutError> {
-        let text = std::fs::read_to_string(path).map_err(|source| LayoutError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::parse(&text)
+        let bytes = std::fs::read(path).map_err(|source| LayoutError::Read { path: path.to_owned(), source })?;
+        Self::parse(std::str::from_utf8(&bytes)?)
     }
 
     /// Parses and checks the text of a layout file.
@@ -142,16 +139,7 @@ impl Layout {
     #[must_use]
     pub const fn logs(&self) -> [Span; 2] {
         let size = self.journal.size / 2;
-        [
-            Span {
-                offset: self.journal.offset,
-                size,
-            },
-            Span {
-                offset: self.journal.offset.saturating_add(size),
-                size,
-            },
-        ]
+        [Span { offset: self.journal.offset, size }, Span { offset: self.journal.offset.saturating_add(size), size }]
     }
 
     /// Bytes from one journal record to the next.
