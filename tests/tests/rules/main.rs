@@ -5,3 +5,4 @@ mod decision;
 mod life;
 mod model;
 mod power;
+mod trust;

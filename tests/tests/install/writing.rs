@@ -1,12 +1,12 @@
-//! The writer: what it refuses, what it verifies before it writes, how it resumes, and what becomes of a slot afterwards.
+//! Writing an image: refusals, verification before writing, resuming.
 
 use embedded_storage::nor_flash::NorFlash;
 use twinslot_bootloader::anchor::TrustAnchor;
 use twinslot_bootloader::decide::{Fallback, Why};
 use twinslot_bootloader::handoff::Booted;
 use twinslot_bootloader::install::{InstallError, Refusal};
-use twinslot_bootloader::journal::{CommitError, FloorRaise, Phase, SlotState, State};
-use twinslot_bootloader::reason::{Reason, ResetCause};
+use twinslot_bootloader::journal::{CommitError, FloorRaise, Phase, State};
+use twinslot_bootloader::reason::ResetCause;
 use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
@@ -18,48 +18,7 @@ use twinslot_tests::image::{Image, ImageBuilder, Signer};
 use twinslot_tests::on_every_geometry;
 use twinslot_tests::storage::Geometry;
 
-const A: Region = Region::Slot(Slot::A);
-const B: Region = Region::Slot(Slot::B);
-
-type Nor = Host<4, 4096>;
-
-const fn refused<T>(refusal: Refusal) -> Result<T, InstallError> {
-    Err(InstallError::Refused(refusal))
-}
-
-const fn rejected<T>(rejection: Rejection) -> Result<T, InstallError> {
-    Err(InstallError::Refused(Refusal::Image(rejection)))
-}
-
-/// Slot A confirmed and running, the trial in slot B running.
-fn on_trial(geometry: Geometry) -> (Nor, Image, Image) {
-    let (a, b) = (image(1), image(2));
-    let mut host = Nor::running(geometry, &a);
-    host.install(&b).expect("an install");
-    assert_eq!(host.boot(ResetCause::Software).slot(), Some((Slot::B, Why::Trial)));
-    (host, a, b)
-}
-
-/// Both slots confirmed, slot B running.
-fn updated() -> (Nor, Image, Image) {
-    let (mut host, a, b) = on_trial(NOR);
-    host.confirm().expect("the trial runs");
-    assert_eq!(host.boot(ResetCause::Software).slot(), Some((Slot::B, Why::Confirmed)));
-    (host, a, b)
-}
-
-fn phases(host: &mut Nor) -> (Phase, Phase) {
-    let state = host.state().expect("a journal");
-    (state.slots.a.phase, state.slots.b.phase)
-}
-
-/// Does something that must be refused, and checks that not a bit of the flash has changed.
-#[track_caller]
-fn assert_refused(host: &mut Nor, expected: Result<(), InstallError>, work: impl FnOnce(&mut Nor) -> Result<(), InstallError>) {
-    let before = host.storage.flash.bytes().to_vec();
-    assert_eq!(work(host), expected);
-    assert!(before == host.storage.flash.bytes(), "a refusal writes nothing");
-}
+use crate::hosts::{B, Nor, assert_refused, on_trial, phases, refused, rejected, updated};
 
 #[test]
 fn an_update_is_installed_tried_and_confirmed_from_slot_to_slot() {
@@ -192,167 +151,6 @@ fn the_running_and_the_only_confirmed_slot_have_no_writer() {
 }
 
 #[test]
-fn confirm_is_for_the_running_trial_only_and_once() {
-    let mut host = Nor::running(NOR, &image(1));
-    assert_refused(&mut host, refused(Refusal::NotTheTrial), Nor::confirm);
-    host.install(&image(2)).expect("an install");
-    assert_refused(&mut host, refused(Refusal::NotTheTrial), Nor::confirm);
-
-    let (mut host, a, _) = on_trial(NOR);
-    let good = host.handoff.clone();
-    host.handoff.booted = Booted::Slot(Slot::A);
-    assert_refused(&mut host, refused(Refusal::NotTheTrial), Nor::confirm);
-    host.handoff = good.clone();
-    host.handoff.digest = a.digest;
-    assert_refused(&mut host, refused(Refusal::NotTheTrial), Nor::confirm);
-    host.handoff.booted = Booted::Golden;
-    assert_refused(&mut host, refused(Refusal::NotTheTrial), Nor::confirm);
-    host.handoff = good;
-    assert_refused(&mut host, refused(Refusal::OnlyOffline), |host| host.write(|session| session.confirm_offline(Slot::B)));
-    host.confirm().expect("the trial runs");
-    assert_eq!(phases(&mut host), (Phase::Confirmed, Phase::Confirmed));
-    assert_refused(&mut host, refused(Refusal::NotTheTrial), Nor::confirm);
-}
-
-#[test]
-fn a_trial_whose_bytes_changed_is_not_confirmed() {
-    let (mut host, ..) = on_trial(NOR);
-    host.storage.put(B, &image(7).slot);
-    assert_refused(&mut host, rejected(Rejection::NotTheArmedImage), Nor::confirm);
-    host.storage.put(B, &[]);
-    assert_refused(&mut host, rejected(Rejection::WrongMagic), Nor::confirm);
-}
-
-#[test]
-fn a_failed_health_check_reverts_with_its_reason() {
-    let (mut host, a, _) = on_trial(NOR);
-    host.revert().expect("the confirmed image is there");
-    let state = host.state().expect("a journal");
-    assert_eq!((state.preferred, state.slots.b.phase, state.slots.b.reason, state.in_flight), (Slot::A, Phase::Rejected, Reason::HealthCheck, None));
-    let revert = state.last_revert.expect("a revert");
-    assert_eq!((revert.slot, revert.reason, revert.sequence), (Slot::B, Reason::HealthCheck, host.journal().sequence()));
-    let boot = host.boot(ResetCause::Software);
-    assert_eq!((boot.slot(), boot.handoff.digest, boot.operations), (Some((Slot::A, Why::Confirmed)), a.digest, 0));
-    assert_refused(&mut host, refused(Refusal::NotTheTrial), Nor::revert);
-
-    // The first image of a host has nothing to go back to.
-    let mut first = Nor::new(NOR);
-    first.storage.put(A, &image(1).slot);
-    assert_eq!(first.boot(ResetCause::PowerOn).slot(), Some((Slot::A, Why::Trial)));
-    assert_refused(&mut first, refused(Refusal::NoOtherImage), Nor::revert);
-}
-
-#[test]
-fn condemn_needs_another_confirmed_image() {
-    let condemn = |host: &mut Nor| host.write(|session| session.condemn());
-    let mut alone = Nor::running(NOR, &image(1));
-    assert_refused(&mut alone, refused(Refusal::OnlyConfirmedSlot), condemn);
-    let (mut trial, ..) = on_trial(NOR);
-    assert_refused(&mut trial, refused(Refusal::NotConfirmed), condemn);
-    let (mut host, a, _) = updated();
-    let good = host.handoff.clone();
-    host.handoff.booted = Booted::Golden;
-    assert_refused(&mut host, refused(Refusal::NotConfirmed), condemn);
-    host.handoff = good;
-    condemn(&mut host).expect("the other one is confirmed");
-    let boot = host.boot(ResetCause::Software);
-    assert_eq!((boot.slot(), boot.handoff.digest), (Some((Slot::A, Why::Confirmed)), a.digest));
-    assert_eq!(boot.handoff.last_revert.map(|revert| (revert.slot, revert.reason)), Some((Slot::B, Reason::Condemned)));
-}
-
-#[test]
-fn rollback_goes_to_a_confirmed_verified_image_and_back() {
-    let rollback = |host: &mut Nor| host.write(|session| session.rollback());
-    let mut alone = Nor::running(NOR, &image(1));
-    assert_refused(&mut alone, refused(Refusal::NoOtherImage), rollback);
-    let (mut trial, ..) = on_trial(NOR);
-    assert_refused(&mut trial, refused(Refusal::TrialPending), rollback);
-    let (mut host, a, b) = updated();
-    rollback(&mut host).expect("the previous image is confirmed");
-    let boot = host.boot(ResetCause::Software);
-    assert_eq!((boot.slot(), boot.handoff.digest), (Some((Slot::A, Why::Confirmed)), a.digest));
-    rollback(&mut host).expect("both stay confirmed");
-    assert_eq!(host.boot(ResetCause::Software).handoff.digest, b.digest);
-    host.storage.flip(A, 4096 + 9, 0);
-    assert_refused(&mut host, rejected(Rejection::DigestMismatch), rollback);
-    host.storage.put(A, &image(8).slot);
-    assert_refused(&mut host, rejected(Rejection::NotTheArmedImage), rollback);
-}
-
-#[test]
-fn arm_and_reject_are_refused_where_they_would_hurt() {
-    let mut host = Nor::running(NOR, &image(1));
-    assert_refused(&mut host, rejected(Rejection::WrongMagic), |host| host.write(|session| session.arm(Slot::B)));
-    host.storage.put(B, &image(2).slot);
-    host.storage.flip(B, 4096 + 9, 0);
-    assert_refused(&mut host, rejected(Rejection::DigestMismatch), |host| host.write(|session| session.arm(Slot::B)));
-    host.storage.put(B, &image(2).slot);
-    host.write(|session| session.arm(Slot::B)).expect("a good image");
-    assert_eq!(phases(&mut host), (Phase::Confirmed, Phase::Trial));
-    host.write(|session| session.reject(Slot::B)).expect("an operator may");
-    let state = host.state().expect("a journal");
-    assert_eq!((state.preferred, state.slots.b.phase, state.slots.b.reason), (Slot::A, Phase::Rejected, Reason::Operator));
-    assert_eq!(host.boot(ResetCause::Software).slot(), Some((Slot::A, Why::Confirmed)));
-    host.write(|session| session.arm(Slot::B)).expect("armed anew");
-    assert_eq!(host.boot(ResetCause::Software).slot(), Some((Slot::B, Why::Trial)));
-}
-
-#[test]
-fn a_tool_prepares_blank_storage() {
-    let mut host = Nor::new(NOR);
-    host.storage.put(A, &image(1).slot);
-    assert_eq!(host.write_offline(|session| session.confirm_offline(Slot::A)), refused(Refusal::JournalLost));
-    host.write_offline(|session| session.repair()).expect("good flash");
-    assert_eq!(phases(&mut host), (Phase::Trial, Phase::Empty));
-    assert_eq!(host.write_offline(|session| session.confirm_offline(Slot::B)), refused(Refusal::NotTheTrial));
-    host.write_offline(|session| session.confirm_offline(Slot::A)).expect("a good image");
-    let boot = host.boot(ResetCause::PowerOn);
-    assert_eq!((boot.slot(), boot.operations), (Some((Slot::A, Why::Confirmed)), 0));
-    assert_refused(&mut host, refused(Refusal::OnlyOffline), |host| host.write(|session| session.repair()));
-    host.assert_flash_rules();
-}
-
-#[test]
-fn a_tool_and_the_loader_agree_on_a_lost_journal() {
-    for (seed_a, seed_b) in [(1, 2), (2, 1), (1, 1)] {
-        for (counter_a, counter_b) in [(5, 5), (5, 6), (6, 5)] {
-            let preferred = [false, true].map(|by_tool| {
-                let mut host = Nor::new(NOR);
-                host.storage.put(A, &signed(ImageBuilder::new(seed_a).counter(counter_a)).slot);
-                host.storage.put(B, &signed(ImageBuilder::new(seed_b).counter(counter_b)).slot);
-                if by_tool {
-                    host.write_offline(|session| session.repair()).expect("good flash");
-                }
-                host.boot(ResetCause::PowerOn).slot()
-            });
-            assert_eq!(preferred[0], preferred[1], "versions {seed_a} {seed_b}, counters {counter_a} {counter_b}");
-        }
-    }
-}
-
-#[test]
-fn the_floor_rises_when_both_slots_meet_it_if_the_policy_says_so() {
-    let of = |seed, counter| signed(ImageBuilder::new(seed).counter(counter));
-    let mut host = Nor::running(NOR, &of(1, 5));
-    host.settings.policy.floor_raise = FloorRaise::WhenBothSlotsMeetIt;
-    host.update(&of(2, 7)).expect("a newer counter");
-    let state = host.state().expect("a journal");
-    assert_eq!((state.floor, phases(&mut host)), (5, (Phase::Confirmed, Phase::Confirmed)), "the lower of both");
-    assert_eq!(host.boot(ResetCause::Software).slot(), Some((Slot::B, Why::Confirmed)));
-    host.update(&of(3, 9)).expect("a newer counter");
-    assert_eq!((host.state().expect("a journal").floor, phases(&mut host)), (7, (Phase::Confirmed, Phase::Confirmed)));
-    assert_eq!(host.boot(ResetCause::Software).slot(), Some((Slot::A, Why::Confirmed)));
-    assert_refused(&mut host, rejected(Rejection::BelowFloor), |host| host.install(&of(4, 6)));
-
-    // Nothing rises while the other slot holds no confirmed image.
-    let mut state = host.state().expect("a journal");
-    state.slots.b = state.slots.b.rejected(Reason::Operator);
-    host.set_state(&state);
-    host.update(&of(5, 20)).expect("a newer counter");
-    assert_eq!(host.state().expect("a journal").floor, 9, "the counter of the confirmed other slot");
-}
-
-#[test]
 fn an_installer_learns_that_a_confirm_leaves_no_fallback() {
     let mut host = Nor::running(NOR, &image(1));
     let asks = |host: &mut Nor, image: &Image| {
@@ -477,31 +275,4 @@ fn an_image_can_be_installed_from_the_golden_image_and_from_nothing() {
     assert!(boot.slot().is_some_and(|(_, why)| why == Why::Trial), "{boot:?}");
     host.confirm().expect("the trial runs");
     host.assert_flash_rules();
-}
-
-#[test]
-fn a_host_on_its_last_resort_tells_that_it_can_not_be_confirmed() {
-    let (mut host, ..) = updated();
-    let mut state = host.state().expect("a journal");
-    state.slots.a = state.slots.a.rejected(Reason::Operator);
-    host.set_state(&state);
-    host.storage.flip(B, 4096, 0);
-    assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::A, Why::LastResort)));
-    assert_refused(&mut host, refused(Refusal::NotTheTrial), Nor::confirm);
-}
-
-#[test]
-fn a_trial_that_the_last_resort_started_is_not_confirmed() {
-    // The watchdog does not start, so that the trial never ran as one: there is no confirmed image, and it boots as the last resort.
-    let mut host = Nor::new(NOR);
-    host.storage.put(A, &image(1).slot);
-    host.machine.broken_watchdog = true;
-    assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::A, Why::LastResort)));
-    assert_refused(&mut host, refused(Refusal::NotTheTrial), Nor::confirm);
-}
-
-#[test]
-fn a_confirmed_slot_is_a_confirmed_slot() {
-    let (mut host, _, b) = updated();
-    assert_eq!(host.state().expect("a journal").slots.b, SlotState::confirmed(b.short_digest()));
 }

@@ -1,0 +1,5 @@
+//! One forged or malformed input for each refusal, which yields exactly that refusal, and attacks on what they protect.
+
+mod attacks;
+mod forge;
+mod table;
