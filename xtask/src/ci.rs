@@ -10,7 +10,7 @@ use crate::board::Board;
 use crate::cargo::cargo;
 use crate::emulate::{Request, emulate};
 use crate::workspace::Workspace;
-use crate::{budget, process, setup, size, test, tidy};
+use crate::{budget, demo, process, setup, size, test, tidy};
 
 /// One step: its name, and what it does.
 type Step = (&'static str, fn(&Workspace) -> Result<Ended>);
@@ -23,7 +23,7 @@ enum Ended {
     NotRun(String),
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("setup", |workspace| setup::setup(workspace).map(Ended::Passed)),
     ("format", format),
     ("lint on the host", lint_host),
@@ -31,6 +31,7 @@ const STEPS: [Step; 11] = [
     ("tidy", |workspace| tidy::tidy(workspace).map(Ended::Passed)),
     ("packages", |workspace| test::packages(workspace).map(Ended::Passed)),
     ("scenarios", |workspace| emulate(workspace, &Request::default()).map(Ended::Passed)),
+    ("demo", |workspace| demo::demo(workspace).map(Ended::Passed)),
     ("size", |workspace| budget::report("size", &size::size(workspace)?, None).map(Ended::Passed)),
     ("bench", |workspace| budget::report("bench", &bench(workspace, Extent::Short)?, None).map(Ended::Passed)),
     ("host tool with probe", probe),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::board::Board;
 use crate::emulate::hosttool;
@@ -79,6 +79,7 @@ fn show(fixture: &mut Fixture, clock: &Clock) -> Result<()> {
 fn tell(loader: &Path, transcript: &Transcript) -> Result<()> {
     let lines = transcript.lines.iter().filter(|line| TOLD.iter().any(|told| line.starts_with(told)));
     let log = decode_log(loader, &transcript.log)?;
+    ensure!(!log.is_empty(), "the loader logged nothing: its second UART is silent, or its log can not be decoded");
     let reverts = log.iter().filter(|message| message.contains("Reverted")).map(|message| format!("loader's log: {message}"));
     for line in lines.cloned().chain(reverts) {
         print!("{}", indented(&line));

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::run::{Start, power_on, read};
+use super::run::{Start, Verdict, power_on, read};
 use super::seed::{SEED, Sequence};
 use crate::plugin::{Plan, Report};
 use crate::qemu::{Ended, Launch, Machine, PluginRun, Transcript};
@@ -33,19 +33,23 @@ struct Counts {
     journal_stores: u64,
 }
 
-/// `None` when the board comes back from every cut, else what was seen after the first one from which it does not.
-pub(super) fn run(start: &Start, plugin: &Path, moments: usize) -> Result<Option<String>> {
+/// Cuts the power at that many moments. What is said of a pass is what the board came back to.
+pub(super) fn run(start: &Start, plugin: &Path, moments: usize) -> Result<Verdict> {
     let counts = count(start, plugin)?;
     let moments = choose(counts, moments);
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Option<String>> {
+    let work = || -> Result<Vec<CameBack>> {
+        let mut came_back = Vec::new();
         while let Some((number, moment)) = take(&next, &moments) {
-            if let Some(complaint) = cut(start, plugin, number, moment)? {
+            let one = cut(start, plugin, number, moment).inspect_err(|_| next.store(moments.len(), Ordering::Relaxed))?;
+            if let CameBack::Wrong(complaint) = &one {
                 next.store(moments.len(), Ordering::Relaxed);
-                return Ok(Some(format!("power cut {number} of {} (seed {SEED:#x}) at {moment:?} of {counts:?}: {complaint}", moments.len())));
+                let what = format!("power cut {number} of {} (seed {SEED:#x}) at {moment:?} of {counts:?}", moments.len());
+                return Ok(vec![CameBack::Wrong(format!("{what}: {complaint}"))]);
             }
+            came_back.push(one);
         }
-        Ok(None)
+        Ok(came_back)
     };
     let results = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
@@ -54,7 +58,30 @@ pub(super) fn run(start: &Start, plugin: &Path, moments: usize) -> Result<Option
             .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a thread that cuts the power died"))))
             .collect::<Vec<_>>()
     });
-    results.into_iter().find_map(Result::transpose).transpose()
+    let came_back = results.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    Ok(verdict(&came_back))
+}
+
+/// What the board made of a cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum CameBack {
+    /// The install begins, from its start or where it was.
+    ToInstall,
+    /// The trial boots.
+    ToTrial,
+    /// The update is confirmed already.
+    ToUpdate,
+    /// Not as it should, and how.
+    Wrong(String),
+}
+
+fn verdict(came_back: &[CameBack]) -> Verdict {
+    if let Some(CameBack::Wrong(complaint)) = came_back.iter().find(|one| matches!(one, CameBack::Wrong(_))) {
+        return Verdict::Complaint(complaint.clone());
+    }
+    let count = |kind| came_back.iter().filter(|one| **one == kind).count();
+    let (install, trial, update) = (count(CameBack::ToInstall), count(CameBack::ToTrial), count(CameBack::ToUpdate));
+    Verdict::AsExpected(format!("{} cuts: back to the install {install}, to the trial {trial}, to the confirmed update {update}", came_back.len()))
 }
 
 fn take(next: &AtomicUsize, moments: &[Moment]) -> Option<(usize, Moment)> {
@@ -116,17 +143,26 @@ fn launch<'a>(start: &'a Start, plugin: &'a Path, flash: &'a Path, folder: &'a P
     Launch { board: start.fixture.board(), loader: start.loader, flash, folder, plugin: Some(PluginRun { library: plugin, plan }), fill: None }
 }
 
-fn cut(start: &Start, plugin: &Path, number: usize, moment: Moment) -> Result<Option<String>> {
+fn cut(start: &Start, plugin: &Path, number: usize, moment: Moment) -> Result<CameBack> {
     let flash = start.flash.with_extension(format!("cut-{number}.img"));
     std::fs::copy(start.flash, &flash).context("can not copy the flash")?;
     let before = read(&flash)?;
     let until_cut = run_until_cut(start, plugin, &flash, moment)?;
     let after_cut = power_on(start.fixture, start.loader, &flash, start.calibration)?;
-    let complaint = start.judge(&flash, &before, &after_cut)?;
-    if complaint.is_none() {
-        std::fs::remove_file(&flash).and_then(|()| std::fs::remove_file(&after_cut.log)).context("can not remove the flash of a power cut")?;
+    if let Some(complaint) = start.judge(&flash, &before, &after_cut)? {
+        return Ok(CameBack::Wrong(format!("{complaint}\nbefore the cut: {}", until_cut.describe())));
     }
-    Ok(complaint.map(|complaint| format!("{complaint}\nbefore the cut: {}", until_cut.describe())))
+    std::fs::remove_file(&flash).and_then(|()| std::fs::remove_file(&after_cut.log)).context("can not remove the flash of a power cut")?;
+    Ok(came_back_to(&after_cut))
+}
+
+fn came_back_to(transcript: &Transcript) -> CameBack {
+    let shows = |prefix: &str| transcript.lines.iter().any(|line| line.starts_with(prefix));
+    match (shows("app: installing "), shows("twinslot: boot slot=b why=trial")) {
+        (true, _) => CameBack::ToInstall,
+        (false, true) => CameBack::ToTrial,
+        (false, false) => CameBack::ToUpdate,
+    }
 }
 
 fn run_until_cut(start: &Start, plugin: &Path, flash: &Path, moment: Moment) -> Result<Transcript> {

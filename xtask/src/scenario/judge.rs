@@ -152,6 +152,52 @@ mod tests {
         assert_eq!(console(&expect(&["two", "one"]), &lines).len(), 1);
     }
 
+    const JOURNAL: &str = r#"{"clean":true,"slots":{"a":{"phase":"confirmed","reason":0},"b":{"phase":"empty","reason":0}}}"#;
+
+    /// Judges a board that printed nothing and left its flash alone, with `change` made to the evidence.
+    fn judged(expect: &Expect, change: impl FnOnce(&mut Transcript, &mut Evidence<'_>)) -> Vec<String> {
+        let mut transcript = Transcript::new(std::path::PathBuf::new());
+        transcript.ended = Ended::AtRest;
+        let untouched = transcript.clone();
+        let slot = |slot| SlotEvidence { slot, before: b"old", after: b"old", staged: None };
+        let mut evidence = Evidence { transcript: &untouched, journal: JOURNAL, slots: [slot(Slot::A), slot(Slot::B)], flash_is_unchanged: true };
+        change(&mut transcript, &mut evidence);
+        complaints(expect, &Evidence { transcript: &transcript, ..evidence })
+    }
+
+    #[test]
+    fn a_board_that_does_as_expected_gives_no_complaint() {
+        assert_eq!(judged(&super::super::table::tests_expect(), |_, _| {}), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_deviation_gives_its_complaint() {
+        let expect = Expect { writes: Writes::None, console: vec!["app: idle"], ..super::super::table::tests_expect() };
+        let complaint = |change: fn(&mut Transcript, &mut Evidence<'_>)| {
+            judged(&expect, |transcript, evidence| {
+                transcript.lines.push("app: idle".to_owned());
+                change(transcript, evidence);
+            })
+        };
+        assert!(complaint(|transcript, _| transcript.lines.clear())[0].contains("missing"));
+        assert!(complaint(|transcript, _| transcript.lines.push("twinslot: halt code=1".to_owned()))[0].contains("must not be printed"));
+        assert!(complaint(|transcript, _| transcript.resets.push(crate::qemu::Reset::Guest))[0].contains("resets are"));
+        assert!(complaint(|transcript, _| transcript.ended = Ended::TimedOut)[0].contains("rest"));
+        assert!(complaint(|_, evidence| evidence.flash_is_unchanged = false)[0].contains("nothing may be"));
+        assert!(complaint(|_, evidence| evidence.slots[0].after = b"new")[0].contains("slot a was written"));
+        assert!(complaint(|_, evidence| evidence.journal = "lost")[0].contains("can not be read"));
+        let torn = r#"{"clean":false,"slots":{"a":{"phase":"confirmed","reason":7},"b":{"phase":"empty","reason":0}}}"#;
+        assert_eq!(judged(&super::super::table::tests_expect(), |_, evidence| evidence.journal = torn).len(), 2);
+    }
+
+    #[test]
+    fn a_slot_that_lacks_the_staged_image_is_found() {
+        let expect = Expect { a: After { holds: Holds::Staged, ..super::super::table::tests_expect().a }, ..super::super::table::tests_expect() };
+        assert!(judged(&expect, |_, _| {})[0].contains("nothing is"));
+        assert_eq!(judged(&expect, |_, evidence| evidence.slots[0].staged = Some(b"ol")), Vec::<String>::new());
+        assert!(judged(&expect, |_, evidence| evidence.slots[0].staged = Some(b"new"))[0].contains("does not hold the staged image"));
+    }
+
     #[test]
     fn a_difference_is_found_where_it_begins() {
         assert_eq!(first_difference(b"abc", b"abc"), None);

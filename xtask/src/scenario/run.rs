@@ -56,15 +56,16 @@ pub(crate) fn run(fixture: &mut Fixture, plugin: &Path, scenario: &Scenario, cal
     let (outcome, detail) = match scenario.not_on {
         Some((other, why)) if other == board => (Outcome::NotApplicable, why.to_owned()),
         _ => match run_steps(fixture, plugin, scenario, calibration) {
-            Ok(None) => (Outcome::Pass, String::new()),
-            Ok(Some(complaint)) => (Outcome::Fail, complaint),
+            Ok(Verdict::AsExpected(remark)) => (Outcome::Pass, remark),
+            Ok(Verdict::Complaint(complaint)) => (Outcome::Fail, complaint),
             Err(error) => (Outcome::Fail, format!("{error:#}")),
         },
     };
     Row { board: board.name(), scenario: scenario.name, outcome, detail, seconds: started.elapsed().as_secs_f64() }
 }
 
-fn run_steps(fixture: &mut Fixture, plugin: &Path, scenario: &Scenario, calibration: Calibration) -> Result<Option<String>> {
+fn run_steps(fixture: &mut Fixture, plugin: &Path, scenario: &Scenario, calibration: Calibration) -> Result<Verdict> {
+    let mut remark = String::new();
     let flash = fixture.folder().join(format!("{}.img", scenario.name));
     fixture.flash(&scenario.flash, &flash)?;
     let mut staged = scenario.flash.staging;
@@ -76,15 +77,24 @@ fn run_steps(fixture: &mut Fixture, plugin: &Path, scenario: &Scenario, calibrat
         let loader = fixture.loader(step.loader)?;
         let staged_image = staged.map(|image| Ok::<_, anyhow::Error>(std::fs::read(fixture.image(&image)?)?)).transpose()?;
         let start = Start { fixture, loader: &loader, flash: &flash, staged: staged_image.as_deref(), step, calibration };
-        let complaint = match step.power {
-            Power::Steady => start.run_steady()?.complaint,
+        let verdict = match step.power {
+            Power::Steady => start.run_steady()?.complaint.map_or_else(|| Verdict::AsExpected(String::new()), Verdict::Complaint),
             Power::CutAt { moments } => cuts::run(&start, plugin, moments)?,
         };
-        if let Some(complaint) = complaint {
-            return Ok(Some(format!("step {} of {}: {complaint}", index + 1, scenario.steps.len())));
+        match verdict {
+            Verdict::AsExpected(words) => remark.push_str(&words),
+            Verdict::Complaint(complaint) => return Ok(Verdict::Complaint(format!("step {} of {}: {complaint}", index + 1, scenario.steps.len()))),
         }
     }
-    Ok(None)
+    Ok(Verdict::AsExpected(remark))
+}
+
+/// How a step, or a whole scenario, was judged.
+pub(super) enum Verdict {
+    /// With a remark, or without when it is empty.
+    AsExpected(String),
+    /// What is wrong, and what was seen.
+    Complaint(String),
 }
 
 /// What lies in staging after a change.
