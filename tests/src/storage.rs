@@ -143,6 +143,8 @@ pub struct SimCounter {
     pub value: u32,
     /// Whether it fails to answer.
     pub broken: bool,
+    /// Whether it answers, but can not be raised.
+    pub fails_to_raise: bool,
 }
 
 impl MonotonicCounter for SimCounter {
@@ -151,7 +153,7 @@ impl MonotonicCounter for SimCounter {
     }
 
     fn raise(&mut self, floor: u32) -> Result<(), StorageError> {
-        if self.broken {
+        if self.broken || self.fails_to_raise {
             return Err(StorageError);
         }
         if self.present {
