@@ -52,10 +52,6 @@ pub struct Layout {
     pub golden: Extent,
     /// Where an application finds bundles.
     pub staging: Extent,
-    /// The loader's code.
-    pub loader_code: Memory,
-    /// The loader's data and stack.
-    pub loader_ram: Memory,
     /// The hand-off record.
     pub handoff: Memory,
     /// The reset marker.
@@ -112,8 +108,6 @@ macro_rules! layout {
             slot_b: extent($generated::SLOT_B_OFFSET, $generated::SLOT_B_SIZE),
             golden: extent($generated::GOLDEN_OFFSET, $generated::GOLDEN_SIZE),
             staging: extent($generated::STAGING_OFFSET, $generated::STAGING_SIZE),
-            loader_code: memory($generated::LOADER_BASE, $generated::LOADER_SIZE),
-            loader_ram: only(&$generated::RAM_LOADER),
             handoff: only(&$generated::RAM_HANDOFF),
             marker: only(&$generated::RAM_MARKER),
             image: only(&$generated::RAM_IMAGE),

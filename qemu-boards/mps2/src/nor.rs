@@ -54,20 +54,17 @@ impl ErrorType for Nor<'_> {
 impl ReadNorFlash for Nor<'_> {
     const READ_SIZE: usize = 1;
 
+    /// Byte by byte: no alignment to tell apart, and the loader reads little through here.
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorError> {
-        let end = (offset as usize).checked_add(bytes.len()).ok_or(NorError::OutOfBounds)?;
+        let start = offset as usize;
+        let end = start.checked_add(bytes.len()).ok_or(NorError::OutOfBounds)?;
         if end > self.capacity() {
             return Err(NorError::OutOfBounds);
         }
-        let lead = bytes.len().min(offset.wrapping_neg() as usize % 4);
-        let (head, aligned) = bytes.split_at_mut(lead);
-        let words = self.words.get((offset / 4) as usize..).unwrap_or_default();
-        let Some(first) = words.first() else { return Ok(()) };
-        let first = first.load(Ordering::Relaxed).to_le_bytes();
-        for (to, from) in head.iter_mut().zip(first.iter().skip(offset as usize % 4)) {
-            *to = *from;
+        for (at, byte) in (start..end).zip(bytes) {
+            let word = self.words.get(at / 4).map_or(ERASED, |word| word.load(Ordering::Relaxed));
+            *byte = (word >> (at % 4 * 8)) as u8;
         }
-        crate::memory::load(words.get(usize::from(lead > 0)..).unwrap_or_default(), aligned);
         Ok(())
     }
 

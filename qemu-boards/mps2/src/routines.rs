@@ -74,3 +74,23 @@ global_asm!(
     "4: bx lr",
     ".size memset, . - memset",
 );
+
+// SAFETY: as above. `memcmp(a, b, len)` reads `len` bytes of each at most; its sign is that of the first difference.
+global_asm!(
+    ".section .text.memcmp, \"ax\", %progbits",
+    ".global memcmp, bcmp",
+    ".thumb_set bcmp, memcmp",
+    ".type memcmp, %function",
+    ".thumb_func",
+    "memcmp:",
+    "   mov r3, r0",
+    "   movs r0, #0",
+    "1: subs r2, #1",
+    "   blo 2f",
+    "   ldrb r0, [r3], #1",
+    "   ldrb r12, [r1], #1",
+    "   subs r0, r0, r12",
+    "   beq 1b",
+    "2: bx lr",
+    ".size memcmp, . - memcmp",
+);

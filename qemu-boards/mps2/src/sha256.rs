@@ -50,12 +50,13 @@ impl Hasher {
     }
 
     /// Takes as many bytes as the pending block has room for, hashes the block when it is full, and gives back the rest.
+    #[inline(never)]
     fn fill<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let filled = self.filled();
         let room = BLOCK.saturating_sub(filled);
         let (taken, rest) = bytes.split_at(room.min(bytes.len()));
-        for (to, from) in self.pending.iter_mut().skip(filled).zip(taken) {
-            *to = *from;
+        if let Some(target) = self.pending.get_mut(filled..filled.saturating_add(taken.len())) {
+            target.copy_from_slice(taken);
         }
         self.hashed = self.hashed.wrapping_add(taken.len() as u64);
         if taken.len() == room {
@@ -68,15 +69,9 @@ impl Hasher {
 impl Sha256 for Hasher {
     fn update(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        if self.filled() != 0 {
+        while !rest.is_empty() {
             rest = self.fill(rest);
         }
-        let (blocks, tail) = rest.as_chunks::<BLOCK>();
-        for block in blocks {
-            compress(&mut self.state, block);
-        }
-        self.hashed = self.hashed.wrapping_add(blocks.len() as u64 * BLOCK as u64);
-        self.fill(tail);
     }
 
     /// FIPS 180-4 section 5.1.1: a one bit, zeros, and the length in bits fill up the last block.
