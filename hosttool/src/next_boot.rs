@@ -50,33 +50,30 @@ pub struct Start<'a> {
 /// Follows the decision to its end. `examine` tells what the loader would find in a slot.
 pub fn next_boot(start: Start<'_>, mut examine: impl FnMut(Slot, Option<&State>) -> Knowledge) -> NextBoot {
     let mut situation = situation(&start);
+    let mut state = start.journal.state().copied();
+    let mut next_sequence = start.journal.next_sequence();
     let mut steps = Vec::new();
-    if start.journal.state().is_some() && !start.journal.is_clean() {
+    if state.is_some() && !start.journal.is_clean() {
         steps.push(explained("commit the newest record to both logs again".to_owned(), "always_bootable"));
     }
     for _ in 0..MAX_STEPS {
-        let step = decide(&situation, start.policy);
-        steps.push(explain(&step, &situation));
+        let boot_state = state.as_ref().map_or(BootState::Lost, |state| BootState::Known { state, next_sequence });
+        let step = decide(boot_state, &situation, start.policy);
+        steps.push(explain(&step, state.as_ref(), situation.reset_cause));
         match step {
-            Step::Commit(state) => commit(&mut situation, state),
-            Step::Examine(slot) => {
-                let found = examine(slot, known_state(&situation));
-                *situation.slots.of_mut(slot) = found;
+            Step::Commit(next) => {
+                state = Some(next);
+                next_sequence += 1;
             }
+            Step::Examine(slot) => *situation.slots.of_mut(slot) = examine(slot, state.as_ref()),
             Step::Boot(..) | Step::Golden | Step::Recover | Step::Halt(_) => break,
         }
     }
     NextBoot { reset_cause: start.reset_cause.name(), images: start.images, steps }
 }
 
-fn situation(start: &Start<'_>) -> Situation {
-    let next_sequence = start.journal.next_sequence();
-    let boot_state = match start.journal.state() {
-        Some(state) => BootState::Known { state: *state, next_sequence },
-        None => BootState::Lost { next_sequence },
-    };
+const fn situation(start: &Start<'_>) -> Situation {
     Situation {
-        boot_state,
         reset_cause: start.reset_cause,
         slots: BySlot { a: Knowledge::NotRead, b: Knowledge::NotRead },
         golden: start.golden,
@@ -84,24 +81,9 @@ fn situation(start: &Start<'_>) -> Situation {
     }
 }
 
-fn commit(situation: &mut Situation, state: State) {
-    let next_sequence = match &situation.boot_state {
-        BootState::Lost { next_sequence } | BootState::Known { next_sequence, .. } => next_sequence + 1,
-        BootState::ReadOnly(_) => 0,
-    };
-    situation.boot_state = BootState::Known { state, next_sequence };
-}
-
-const fn known_state(situation: &Situation) -> Option<&State> {
-    match &situation.boot_state {
-        BootState::Known { state, .. } | BootState::ReadOnly(Some(state)) => Some(state),
-        BootState::Lost { .. } | BootState::ReadOnly(None) => None,
-    }
-}
-
-fn explain(step: &Step, situation: &Situation) -> ExplainedStep {
+fn explain(step: &Step, state: Option<&State>, cause: ResetCause) -> ExplainedStep {
     match step {
-        Step::Commit(next) => explain_commit(known_state(situation), next, situation.reset_cause),
+        Step::Commit(next) => explain_commit(state, next, cause),
         Step::Examine(slot) => explained(format!("verify the image in slot {}", slot.name()), "never_unverified"),
         Step::Boot(slot, why) => explain_boot(*slot, *why),
         Step::Golden => explained("boot the golden image, if it verifies".to_owned(), "last_resort_is_ordered"),
