@@ -146,7 +146,8 @@ impl Start<'_> {
         }
         let mut text = complaints.join("\n");
         let _ = write!(text, "\n{}\njournal: {}\nlog:", transcript.describe(), journal.trim());
-        for message in decode_log(self.loader, &transcript.log)? {
+        // A loader that was built without a log may have nothing to decode it with.
+        for message in decode_log(self.loader, &transcript.log).unwrap_or_else(|error| vec![format!("(none: {error:#})")]) {
             let _ = write!(text, "\n    {message}");
         }
         Ok(Some(text))
