@@ -2,6 +2,9 @@
 
 use twinslot_bootloader::load::Bootable;
 
+/// The vector table offset register. Source: Armv7-M and Armv8-M architecture reference manuals, system control block.
+const VTOR: u32 = 0xe000_ed08;
+
 /// Starts an image: the vector table becomes the image's own, the main stack pointer and the program counter are what its first two words say.
 ///
 /// Nothing but a [`Bootable`] gets here. An image without firmware comes back, as there is nothing to jump to.
@@ -10,11 +13,20 @@ pub(crate) fn jump(image: &Bootable) {
     let Some(vector_table) = image.vector_table().and_then(|address| u32::try_from(address).ok()) else {
         return;
     };
-    let Some(core) = cortex_m::Peripherals::take() else { return };
-    // SAFETY: a `Bootable` has a verified vector table there, at the alignment that VTOR asks for; no interrupt is enabled that could use it early.
-    unsafe { core.SCB.vtor.write(vector_table) };
-    cortex_m::asm::dsb();
-    cortex_m::asm::isb();
-    // SAFETY: the table's first words are a stack pointer and a reset vector inside the verified part. The loader's stack and statics end here.
-    unsafe { cortex_m::asm::bootload(core::ptr::with_exposed_provenance(vector_table as usize)) }
+    // SAFETY: a `Bootable` has a verified vector table there, at the alignment that VTOR asks for: a stack pointer, then a reset vector inside the verified
+    // part. No interrupt is enabled that could use either table meanwhile. The loader's stack and statics end here.
+    unsafe {
+        core::arch::asm!(
+            "str r0, [r1]",
+            "dsb",
+            "isb",
+            "ldr r2, [r0]",
+            "ldr r3, [r0, #4]",
+            "msr MSP, r2",
+            "bx r3",
+            in("r0") vector_table,
+            in("r1") VTOR,
+            options(noreturn),
+        )
+    }
 }

@@ -43,12 +43,12 @@ pub fn run(board: &Board, build: &Build<'_>) -> ! {
     let reset_cause = board.marker().reset_cause();
     board.marker().leave(Mark::Running);
     let console = board.console();
-    log::start(board.log());
+    log::start(board);
     if build.keys_are_published {
         console.send(b"twinslot: TEST KEYS\n");
     }
     let mut crypto = CompactCrypto;
-    let Ok(anchor) = TrustAnchor::new(build.keys, build.threshold, build.floor, &mut crypto) else { halt(board, Reason::None) };
+    let Ok(anchor) = TrustAnchor::new(build.keys, build.threshold, build.floor, &mut crypto) else { halt(board, console, Reason::None) };
     let config = Config {
         identity: build.identity,
         anchor: &anchor,
@@ -64,9 +64,9 @@ pub fn run(board: &Board, build: &Build<'_>) -> ! {
     let outcome = decide_and_verify(board, &config, &mut crypto, &mut handoff);
     publish(board, &handoff);
     match outcome {
-        Outcome::Boot(image) => start(board, &image, &handoff),
-        Outcome::Recover => halt(board, handoff.halt_reason),
-        Outcome::Halt(reason) => halt(board, reason),
+        Outcome::Boot(image) => start(board, console, &image, &handoff),
+        Outcome::Recover => halt(board, console, handoff.halt_reason),
+        Outcome::Halt(reason) => halt(board, console, reason),
     }
 }
 
@@ -103,8 +103,7 @@ fn publish(board: &Board, handoff: &Handoff) {
     memory::store(board.handoff(), &bytes);
 }
 
-fn start(board: &Board, image: &Bootable, handoff: &Handoff) -> ! {
-    let console = board.console();
+fn start(board: &Board, console: Uart, image: &Bootable, handoff: &Handoff) -> ! {
     console.send(b"twinslot: boot slot=");
     console.send(name(handoff.booted).as_bytes());
     console.send(b" why=");
@@ -122,14 +121,10 @@ const fn name(booted: Booted) -> &'static str {
     }
 }
 
-fn halt(board: &Board, reason: Reason) -> ! {
+fn halt(board: &Board, console: Uart, reason: Reason) -> ! {
     defmt::error!("halt: {}", reason);
-    tell_halt(board.console(), reason);
-    stop(board)
-}
-
-fn tell_halt(console: Uart, reason: Reason) {
     console.send(b"twinslot: halt code=");
     console.send_decimal(reason.code());
     console.send(b"\n");
+    stop(board)
 }

@@ -5,11 +5,20 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::board::Board;
 use crate::devices::Uart;
 
-/// Sends every later frame to `uart`. Frames from before are lost.
-pub fn start(uart: Uart) {
-    LINE.with(|line| line.uart = Some(uart));
+/// Whether the build logs at all: `DEFMT_LOG`, as defmt itself reads it.
+const IS_ON: bool = match option_env!("DEFMT_LOG") {
+    Some(level) => !matches!(level.as_bytes(), b"off"),
+    None => true,
+};
+
+/// Sends every later frame to the board's second UART. Frames from before are lost.
+pub fn start(board: &Board) {
+    if IS_ON {
+        LINE.with(|line| line.uart = Some(board.log()));
+    }
 }
 
 /// The one line to the log's UART.
