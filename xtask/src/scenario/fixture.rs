@@ -32,6 +32,7 @@ pub(crate) struct Fixture {
     folder: PathBuf,
     logging: Logging,
     images: HashMap<Image, PathBuf>,
+    bundles: HashMap<Image, PathBuf>,
     loaders: HashMap<AnchorFile, PathBuf>,
 }
 
@@ -40,8 +41,18 @@ impl Fixture {
     pub(crate) fn new(workspace: &Workspace, board: Board, hosttool: &Path, folder: &Path, logging: Logging) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("can not make the folder {}", folder.display()))?;
         let layout = board.layout(workspace)?;
-        let (images, loaders) = (HashMap::new(), HashMap::new());
-        Ok(Self { workspace: workspace.clone(), board, layout, hosttool: hosttool.to_owned(), folder: folder.to_owned(), logging, images, loaders })
+        let (images, bundles, loaders) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Self {
+            workspace: workspace.clone(),
+            board,
+            layout,
+            hosttool: hosttool.to_owned(),
+            folder: folder.to_owned(),
+            logging,
+            images,
+            bundles,
+            loaders,
+        })
     }
 
     pub(crate) const fn board(&self) -> Board {
@@ -85,11 +96,13 @@ impl Fixture {
 
     /// The same image as a bundle.
     pub(crate) fn bundle(&mut self, image: &Image) -> Result<PathBuf> {
+        if let Some(path) = self.bundles.get(image) {
+            return Ok(path.clone());
+        }
         let slot = self.image(image)?;
         let path = slot.with_extension("bundle");
-        if !path.is_file() {
-            self.hosttool(Command::new(&self.hosttool).arg("bundle").arg(&slot).arg("-o").arg(&path))?;
-        }
+        self.hosttool(Command::new(&self.hosttool).arg("bundle").arg(&slot).arg("-o").arg(&path))?;
+        self.bundles.insert(*image, path.clone());
         Ok(path)
     }
 
