@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,11 +16,9 @@ use twinslot_config::Layout;
 const USAGE: &str = "usage: twinslot-agent status --layout LAYOUT.toml --storage DEVICE";
 
 fn main() -> ExitCode {
-    match run(lexopt::Parser::from_env()) {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+    let printed = run(lexopt::Parser::from_env()).and_then(|text| writeln!(io::stdout(), "{text}").context("can not print the answer"));
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("twinslot-agent: {error:#}");
             ExitCode::from(2)

@@ -121,3 +121,12 @@ fn wrong_arguments_are_named_and_exit_with_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
 }
+
+#[test]
+fn an_answer_that_can_not_be_printed_is_a_failure() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("the device that is always full");
+    let mut agent = Command::new(env!("CARGO_BIN_EXE_twinslot-agent"));
+    let output = agent.arg("--version").stdout(full).output().expect("the agent runs");
+    assert!(text(&output.stderr).contains("can not print the answer"), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(2));
+}
