@@ -22,6 +22,7 @@ pub mod loader_elf;
 pub mod next_boot;
 pub mod output;
 pub mod pack;
+pub mod plain_words;
 pub mod recognize;
 pub mod refusal;
 pub mod report;

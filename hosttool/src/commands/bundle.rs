@@ -68,7 +68,8 @@ fn write_bundle(arguments: &Arguments) -> Outcome {
     let manifest = image.manifest()?;
     let layout = BundleLayout::new(image.len());
     let new = NewFile::create(&arguments.output, Access::Everybody)?;
-    let mut writer = BundleWriter::new(new.file(), layout, Packing::of(arguments.zstd)?);
+    let packing = if arguments.zstd { Packing::zstd()? } else { Packing::Plain };
+    let mut writer = BundleWriter::new(new.file(), layout, packing);
     let table =
         chunk_table::walk(image.file(), image.len(), |_, bytes, digest| writer.chunk(bytes, digest)).with_context(|| copying(&arguments.output))?;
     if table != manifest.chunks {
@@ -91,10 +92,7 @@ enum Packing {
 }
 
 impl Packing {
-    fn of(zstd: bool) -> Result<Self, Failure> {
-        if !zstd {
-            return Ok(Self::Plain);
-        }
+    fn zstd() -> Result<Self, Failure> {
         let mut compressor = zstd::bulk::Compressor::new(LEVEL).context("zstd can not be started")?;
         compressor.set_parameter(CParameter::WindowLog(WINDOW_LOG)).context("zstd does not take the window size")?;
         Ok(Self::Zstd(compressor))

@@ -12,10 +12,11 @@ use serde::Serialize;
 use twinslot_bootloader::{
     crypto::Builtin,
     decide::{Fallback, Knowledge, Verified},
-    image::{Expectations, HEADER_SIZE, Header, Identity, SlotUse},
+    image::{Expectations, HEADER_SIZE, Header, HeaderBytes, Identity, SlotUse},
     journal::{Journal, State},
     load::{LoadError, verify_stored},
     reason::ResetCause,
+    rejection::Rejection,
     slot::Slot,
     storage::{Region, Storage},
 };
@@ -24,9 +25,12 @@ use twinslot_config::{Layout, Trust};
 use super::inspect::{Inspection, inspect};
 use crate::{
     board_memory::try_load,
+    bundle_file::BundleFile,
     flash_file::{StorageJob, fill_erased, with_storage},
+    image_file::{ImageFile, Use},
     journal_view::JournalView,
     next_boot::{NextBoot, Start, assume_good, next_boot},
+    plain_words::header_in_words,
     recognize::{Content, recognize},
     refusal::Refusal,
     report::{Failure, Outcome},
@@ -53,8 +57,15 @@ pub struct Arguments {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Explanation {
-    /// A header or a hand-off.
-    Said(Box<Inspection>),
+    /// A header.
+    Header {
+        /// `header`.
+        kind: &'static str,
+        /// Sentences about it.
+        words: Vec<String>,
+    },
+    /// A hand-off.
+    Handoff(Box<Inspection>),
     /// A journal, and what follows from it.
     Journal {
         /// `journal`.
@@ -71,10 +82,21 @@ pub enum Explanation {
 /// # Errors
 /// The file can not be read, or is none of what this command knows.
 pub fn run(arguments: &Arguments) -> Outcome {
+    explain(arguments).map_err(|failure| failure.about(&arguments.file)).and_then(super::done)
+}
+
+fn explain(arguments: &Arguments) -> Result<Explanation, Failure> {
     let path = arguments.file.as_path();
-    if recognize(path)? != Content::Other {
-        return super::done(Explanation::Said(Box::new(inspect(path).map_err(|failure| failure.about(path))?)));
+    match recognize(path)? {
+        Content::Slot => Ok(header(&ImageFile::open(path, Use::Reading)?.framed()?)?),
+        Content::Bundle => Ok(header(&BundleFile::read(path)?.framed()?)?),
+        Content::Handoff(_) => Ok(Explanation::Handoff(Box::new(inspect(path)?))),
+        Content::Other => explain_journal(arguments, path),
     }
+}
+
+/// A journal region or a flash image: the layout says which, by the length.
+fn explain_journal(arguments: &Arguments, path: &Path) -> Result<Explanation, Failure> {
     let Some(layout) = &arguments.layout else {
         let reason = "neither a slot image nor a bundle nor a hand-off dump; for a journal region or a flash image give --layout";
         return Err(Refusal::UnknownFile { path: path.to_owned(), reason: reason.to_owned() }.into());
@@ -85,7 +107,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let len = file.metadata().with_context(|| format!("{}: can not be read", path.display()))?.len();
     let (file, trust) = if len == layout.journal.size { (around_journal(path, &layout)?, None) } else { (file, trust) };
     let explain = Explain { layout: &layout, trust: trust.as_ref(), reset_cause: arguments.reset_cause };
-    super::done(with_storage(&layout, &file, explain).with_context(|| path.display().to_string())?)
+    Ok(with_storage(&layout, &file, explain).with_context(|| path.display().to_string())?)
+}
+
+fn header(framed: &HeaderBytes<'_>) -> Result<Explanation, Rejection> {
+    Ok(Explanation::Header { kind: "header", words: header_in_words(framed)? })
 }
 
 /// An erased flash that holds nothing but this journal region.
@@ -112,7 +138,7 @@ impl StorageJob for Explain<'_> {
         let images = if self.trust.is_some() {
             "with the images as the loader would find them"
         } else {
-            "taking every image that the journal speaks of for good"
+            "assuming that every image the journal speaks of is good"
         };
         let golden = if self.layout.golden.is_some() { Fallback::Untried } else { Fallback::Absent };
         let start = Start { journal: &journal, policy: &self.layout.policy, reset_cause: self.reset_cause, golden, images };
@@ -163,7 +189,8 @@ fn parse_reset_cause(text: &str) -> Result<ResetCause, String> {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Said(inspection) => inspection.fmt(f),
+            Self::Header { words, .. } => words.iter().try_for_each(|sentence| writeln!(f, "{sentence}")),
+            Self::Handoff(inspection) => inspection.fmt(f),
             Self::Journal { journal, next_boot, .. } => write!(f, "{journal}{next_boot}"),
         }
     }
