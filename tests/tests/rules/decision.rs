@@ -5,7 +5,7 @@ use twinslot_bootloader::journal::{Phase, State};
 use twinslot_bootloader::reason::ResetCause;
 use twinslot_bootloader::slot::{BySlot, Slot};
 
-use crate::cases::{Case, End, Truth, every_case, is_good_confirmed, run};
+use crate::cases::{Case, End, Truth, every_case, every_case_without_fallbacks, is_good_confirmed, run};
 use crate::model::expected;
 
 #[test]
@@ -44,7 +44,7 @@ fn swapped(case: &Case) -> Case {
 
 #[test]
 fn a_bad_neighbour_changes_nothing_for_a_confirmed_preferred_slot() {
-    every_case(|case| {
+    every_case_without_fallbacks(|case| {
         let Some(state) = case.state else { return };
         let flight_pending = state.in_flight.is_some();
         if !is_good_confirmed(case, state.preferred) || flight_pending {
@@ -59,7 +59,7 @@ fn a_bad_neighbour_changes_nothing_for_a_confirmed_preferred_slot() {
 
 #[test]
 fn a_good_confirmed_slot_always_boots_something_good() {
-    every_case(|case| {
+    every_case_without_fallbacks(|case| {
         if !Slot::BOTH.into_iter().any(|slot| is_good_confirmed(case, slot)) {
             return;
         }
@@ -73,7 +73,7 @@ fn a_good_confirmed_slot_always_boots_something_good() {
 
 #[test]
 fn the_loader_never_changes_confirmed_and_rejects_only_trials() {
-    every_case(|case| {
+    every_case_without_fallbacks(|case| {
         let Some(first) = case.state else { return };
         let run = run(case);
         let mut before = first;
@@ -107,7 +107,7 @@ fn check_change(case: &Case, slot: Slot, before: &State, after: &State) {
 
 #[test]
 fn a_trial_jump_follows_its_committed_intent() {
-    every_case(|case| {
+    every_case_without_fallbacks(|case| {
         let run = run(case);
         let End::Boot(slot, Why::Trial) = run.end else { return };
         assert!(!run.failed, "intent_before_jump: {case:?}");
@@ -121,7 +121,7 @@ fn a_trial_jump_follows_its_committed_intent() {
 
 #[test]
 fn an_attempt_is_paid_for_every_reset_but_a_power_cut() {
-    every_case(|case| {
+    every_case_without_fallbacks(|case| {
         let Some(state) = case.state else { return };
         let Some(slot) = state.in_flight else { return };
         let settled = run(case).commits[0];
@@ -168,7 +168,7 @@ fn a_halt_means_that_nothing_verifies() {
 
 #[test]
 fn every_boot_makes_progress_or_writes_nothing_or_fails_one_commit() {
-    every_case(|case| {
+    every_case_without_fallbacks(|case| {
         let run = run(case);
         let mut before = case.state;
         for (index, after) in run.commits.iter().enumerate() {
