@@ -137,6 +137,7 @@ pub enum Outcome {
 }
 
 /// Decides, verifies and loads. The hand-off is filled in whatever the outcome.
+#[inline(never)]
 pub fn boot<S: Storage, M: Memory, C: Crypto, K: Machine>(ports: &mut Ports<'_, S, M, C, K>, config: &Config<'_>, handoff: &mut Handoff) -> Outcome {
     *handoff = Handoff::new(config.anchor, config.layout, config.reset_cause);
     let situation = Situation {
@@ -260,9 +261,8 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
         let region = region_of(slot_use);
         let header = self.read_and_verify(slot_use, region)?;
         self.mark(1);
-        let bootable = load::load(&header, region, &mut self.ports.storage.region(region), self.ports.memory, self.ports.crypto)?;
+        self.loaded = Some(load::load(&header, region, &mut self.ports.storage.region(region), self.ports.memory, self.ports.crypto)?);
         self.mark(2);
-        self.loaded = Some(bootable);
         self.handoff.digest = *header.digest();
         let manifest = header.manifest();
         Ok(Verified { digest: header.short_digest(), security_counter: manifest.security_counter, version: manifest.version })

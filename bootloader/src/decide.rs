@@ -150,12 +150,19 @@ pub fn decide(boot_state: BootState<'_>, situation: &Situation, policy: &Policy)
 
 /// The ordinary case: the journal is there and can be written.
 fn with_state(situation: &Situation, state: &State, sequence: u64) -> Step {
-    let preferred = state.preferred;
-    account(situation, state, sequence)
-        .or_else(|| trial(situation, state, preferred, sequence))
-        .or_else(|| confirmed(situation, state))
-        .or_else(|| trial(situation, state, preferred.other(), sequence))
-        .unwrap_or_else(|| last_resort(situation, Some(state)))
+    if let Some(step) = account(situation, state, sequence) {
+        return step;
+    }
+    if let Some(step) = trial(situation, state, state.preferred, sequence) {
+        return step;
+    }
+    if let Some(step) = confirmed(situation, state) {
+        return step;
+    }
+    if let Some(step) = trial(situation, state, state.preferred.other(), sequence) {
+        return step;
+    }
+    last_resort(situation, Some(state))
 }
 
 /// Settles the trial that an earlier boot jumped to: unless the power was cut, it loses an attempt. `None` when there is none to settle.

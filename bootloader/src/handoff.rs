@@ -219,9 +219,8 @@ impl Handoff {
             Booted::Nothing => writer.byte(2),
         }
         writer.bytes(&[self.phase as u8, self.attempts_left, self.why as u8]);
-        for slot in Slot::BOTH {
-            self.verdicts.of(slot).write(writer);
-        }
+        self.verdicts.a.write(writer);
+        self.verdicts.b.write(writer);
         writer.option(self.last_revert, Revert::write);
         writer.bytes(&[self.reset_cause as u8, self.halt_reason.code()]);
         writer.bytes(&self.digest);
@@ -264,6 +263,7 @@ impl Booted {
 }
 
 impl Verdict {
+    #[inline(never)]
     fn write(self, writer: &mut Writer<'_>) {
         match self {
             Self::NotExamined => writer.byte(0),

@@ -170,8 +170,9 @@ pub fn load<M: Memory>(
     memory: &mut M,
     crypto: &mut impl Crypto,
 ) -> Result<Bootable, LoadError> {
-    let mut parts = plan(header, region, source, memory)?;
-    for (placed, part) in parts.iter_mut().zip(checked_parts(header)) {
+    let mut bootable = Bootable { region, parts: Vec::new() };
+    plan(header, region, source, memory, &mut bootable.parts)?;
+    for (placed, part) in bootable.parts.iter().zip(checked_parts(header)) {
         place(part, placed.address, source, memory)?;
         let bytes = placed_bytes(part, placed.address, region, memory)?;
         if crypto.digest(bytes) != part.sha256 {
@@ -179,7 +180,7 @@ pub fn load<M: Memory>(
         }
         check_content(header, part, bytes, M::TARGET, placed)?;
     }
-    Ok(Bootable { region, parts })
+    Ok(bootable)
 }
 
 /// The parts that the loader checks.
@@ -188,21 +189,26 @@ fn checked_parts(header: &Header) -> impl Iterator<Item = &Part> {
 }
 
 /// Decides where each part goes and checks all ranges, before anything is placed.
-fn plan<M: Memory>(header: &Header, region: Region, source: &mut impl ReadAt, memory: &M) -> Result<Vec<PlacedPart, MAX_PARTS>, LoadError> {
-    let mut parts: Vec<PlacedPart, MAX_PARTS> = Vec::new();
+fn plan<M: Memory>(
+    header: &Header,
+    region: Region,
+    source: &mut impl ReadAt,
+    memory: &M,
+    parts: &mut Vec<PlacedPart, MAX_PARTS>,
+) -> Result<(), LoadError> {
     for part in checked_parts(header) {
         let text_offset = check_kind(part, source, M::TARGET)?;
         let address = match part.place {
             Place::InPlace => mapped_address(part, region, memory)?,
-            Place::At(address) => claim(Span { start: address, len: part.mem }, &parts, memory.map())?,
+            Place::At(address) => claim(Span { start: address, len: part.mem }, parts, memory.map())?,
             Place::Auto if matches!(M::TARGET, Target::CortexM { .. }) => return Err(Rejection::WrongPlacement.into()),
-            Place::Auto => choose(part, text_offset, &parts, memory.map())?,
+            Place::Auto => choose(part, text_offset, parts, memory.map())?,
         };
         let entry = address.checked_add(part.entry).ok_or(Rejection::Overflow)?;
         let placed = PlacedPart { kind: part.kind, address, len: part.len, mem: part.mem, entry, sha256: part.sha256 };
         parts.push(placed).map_err(|_| Rejection::Overflow)?;
     }
-    Ok(parts)
+    Ok(())
 }
 
 /// Whether the board starts this kind of part at all. For a kernel, what its own header claims must fit; gives its text offset.
@@ -308,8 +314,8 @@ fn check_vectors(bytes: &[u8], placed: &PlacedPart, vector_align: u32) -> Result
     if !placed.address.is_multiple_of(u64::from(vector_align.max(1))) {
         return Err(Rejection::VectorTableMisaligned);
     }
-    let reset = bytes.get(4..).and_then(|rest| rest.first_chunk::<4>()).map(|word| u64::from(u32::from_le_bytes(*word)));
-    let reset = reset.ok_or(Rejection::EntryOutsidePart)?;
+    let [_, [r0, r1, r2, r3], ..] = bytes.as_chunks::<4>().0 else { return Err(Rejection::EntryOutsidePart) };
+    let reset = u64::from(u32::from_le_bytes([*r0, *r1, *r2, *r3]));
     let code = Span { start: reset & !1, len: 2 };
     let part = Span { start: placed.address, len: placed.len };
     if reset & 1 == 1 && code.is_inside(part) { Ok(()) } else { Err(Rejection::EntryOutsidePart) }

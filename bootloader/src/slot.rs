@@ -62,6 +62,7 @@ impl<T> BySlot<T> {
     }
 
     /// The value of `slot`, to change it.
+    #[inline(never)]
     pub const fn of_mut(&mut self, slot: Slot) -> &mut T {
         match slot {
             Slot::A => &mut self.a,

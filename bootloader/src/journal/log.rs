@@ -4,7 +4,7 @@ use core::fmt;
 
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
-use super::record::{RECORD_SIZE, Record, checksum, foreign_sequence, stride};
+use super::record::{RECORD_SIZE, Record, checksum, encode, foreign_sequence, stride};
 use super::state::{Policy, State};
 use crate::codec::NUMBER_LIMIT;
 use crate::storage::{MAX_WRITE_SIZE, Region, Storage, StorageError, Window};
@@ -126,16 +126,16 @@ impl Journal {
     #[must_use]
     pub fn next_sequence(&self) -> u64 {
         let mut base = self.sequence();
-        let mut begun = 1_u64;
+        let mut begun = 1_u32;
         for log in &self.logs {
             if self.is_lost() && log.read_error {
                 base = base.max(UNREADABLE_START);
             }
             base = base.max(log.highest_foreign);
             let lost = if log.current { 0 } else { log.capacity };
-            begun = begun.saturating_add(u64::from(log.torn_behind)).saturating_add(u64::from(lost));
+            begun = begun.saturating_add(log.torn_behind).saturating_add(lost);
         }
-        base.saturating_add(begun)
+        base.saturating_add(u64::from(begun))
     }
 
     /// Whether both logs end in the same record with nothing torn behind it. A log that can only be reclaimed by erasing it after a read error is left
@@ -171,8 +171,10 @@ impl Journal {
         if sequence >= NUMBER_LIMIT {
             return Err(CommitError::Exhausted);
         }
-        let record = Record { sequence, state: *state };
-        let bytes = record.encode().filter(|_| state.is_possible(policy)).ok_or(CommitError::Impossible)?;
+        let mut bytes = [0; RECORD_SIZE];
+        if !state.is_possible(policy) || encode(sequence, state, &mut bytes).is_none() {
+            return Err(CommitError::Impossible);
+        }
         let written = self.write_both(storage, &bytes);
         self.read(storage, policy);
         written?;

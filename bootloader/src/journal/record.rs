@@ -39,18 +39,11 @@ impl Record {
     #[must_use]
     pub fn encode(&self) -> Option<[u8; RECORD_SIZE]> {
         let mut bytes = [0; RECORD_SIZE];
-        bytes.get_mut(..4)?.copy_from_slice(&MAGIC);
-        bytes.get_mut(4..6)?.copy_from_slice(&LAYOUT_VERSION.to_le_bytes());
-        bytes.get_mut(6..STATE_AT)?.copy_from_slice(&self.sequence.to_le_bytes());
-        let mut writer = Writer::new(bytes.get_mut(STATE_AT..CRC_AT)?);
-        self.state.write(&mut writer);
-        writer.unused()?;
-        let crc = CRC32.checksum(bytes.get(..CRC_AT)?);
-        bytes.get_mut(CRC_AT..)?.copy_from_slice(&crc.to_le_bytes());
+        encode(self.sequence, &self.state, &mut bytes)?;
         Some(bytes)
     }
 
-    /// The record in these bytes, or `None` when they are torn, of another layout, or hold an impossible state.
+    /// The record in these bytes, or `None` when they are torn, of another layout, or hold an impossible state or sequence.
     #[must_use]
     pub fn decode(bytes: &[u8; RECORD_SIZE], policy: &Policy) -> Option<Self> {
         let (content, crc) = bytes.split_last_chunk::<4>()?;
@@ -63,9 +56,22 @@ impl Record {
         let sequence = u64::from_le_bytes(*content.get(6..)?.first_chunk::<8>()?);
         let mut record = Self { sequence, state: State::new(0) };
         let padding = record.state.read(content.get(STATE_AT..)?).ok()?;
-        let possible = sequence < NUMBER_LIMIT && padding.iter().all(|byte| *byte == 0) && record.state.is_possible(policy);
+        let possible = sequence != 0 && sequence < NUMBER_LIMIT && padding.iter().all(|byte| *byte == 0) && record.state.is_possible(policy);
         possible.then_some(record)
     }
+}
+
+/// Writes a record into zeroed `bytes`; `None` when the state does not fit.
+pub(super) fn encode(sequence: u64, state: &State, bytes: &mut [u8; RECORD_SIZE]) -> Option<()> {
+    bytes.get_mut(..4)?.copy_from_slice(&MAGIC);
+    bytes.get_mut(4..6)?.copy_from_slice(&LAYOUT_VERSION.to_le_bytes());
+    bytes.get_mut(6..STATE_AT)?.copy_from_slice(&sequence.to_le_bytes());
+    let mut writer = Writer::new(bytes.get_mut(STATE_AT..CRC_AT)?);
+    state.write(&mut writer);
+    writer.unused()?;
+    let crc = CRC32.checksum(bytes.get(..CRC_AT)?);
+    bytes.get_mut(CRC_AT..)?.copy_from_slice(&crc.to_le_bytes());
+    Some(())
 }
 
 /// The sequence of a whole record of another layout, which must not be used again.

@@ -165,9 +165,8 @@ impl State {
     /// Writes the state's encoding.
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         writer.byte(self.preferred as u8);
-        for slot in Slot::BOTH {
-            self.slots.of(slot).write(writer);
-        }
+        self.slots.a.write(writer);
+        self.slots.b.write(writer);
         writer.option(self.in_flight, |slot, writer| writer.byte(slot as u8));
         writer.varint(u64::from(self.floor));
         self.revoked.write(writer);
@@ -210,6 +209,7 @@ impl SlotState {
         self.reason = Reason::read(reader);
     }
 
+    #[inline(never)]
     fn write(&self, writer: &mut Writer<'_>) {
         writer.bytes(&[self.phase as u8, self.attempts_left, self.boots_left]);
         writer.bytes(&self.digest);
