@@ -98,6 +98,20 @@ fn images_are_verified_before_anything_is_written() {
 }
 
 #[test]
+fn every_write_size_that_a_layout_may_have_carries_a_journal() {
+    let bench = stocked();
+    for exponent in 0..=9 {
+        let layout = LAYOUT.replace("write_size = 4,", &format!("write_size = {},", 1 << exponent)).replace("tear_size = 4 ", "tear_size = 1024 ");
+        bench.write("geometry.toml", layout.as_bytes());
+        bench.done("assemble --layout geometry.toml --trust trust.toml --slot a=a.slot --slot b=b.slot --confirmed a --trial b -o flash.img");
+        let rejected = bench.json("journal reject flash.img --layout geometry.toml --trust trust.toml --slot b");
+        assert_eq!((&rejected["slots"]["b"]["phase"], &rejected["clean"]), (&"rejected".into(), &true.into()), "2^{exponent}: {rejected}");
+        let explained = bench.json("explain flash.img --layout geometry.toml --trust trust.toml");
+        assert_eq!(explained["next_boot"]["steps"][1]["rule"], "confirmed_boot_is_write_free", "2^{exponent}");
+    }
+}
+
+#[test]
 fn firmware_that_can_not_run_from_its_place_is_refused() {
     let bench = stocked();
     bench.write("odd.bin", &firmware_at(0x2000_4000 - 1, 5000));
