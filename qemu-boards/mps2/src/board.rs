@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use twinslot_bootloader::slot::Slot;
+use twinslot_bootloader::storage::Region;
 
 use crate::devices::{Timer, Uart, Watchdog};
 use crate::layout::{Extent, Layout, Memory};
@@ -109,7 +110,7 @@ impl Board {
     }
 
     /// The flash and the memory for images, for a loader: only the journal is unlocked, so what it hashes stays what it is. `None` after the first claim.
-    pub fn claim_for_loader(&self) -> Option<(Nor<'static>, ImageMemory)> {
+    pub fn claim_for_loader(&self) -> Option<(Nor<'static>, ImageMemory<'_>)> {
         let flash = self.claim([Extent::NONE; 2])?;
         Some((flash, ImageMemory::new(&self.layout)))
     }
@@ -144,32 +145,35 @@ fn shared(memory: Memory) -> Words {
 
 /// What a loader places images in, and where it sees those that run in place.
 #[derive(Debug)]
-pub struct ImageMemory {
-    /// Where `ram` begins.
-    pub ram_address: usize,
-    /// RAM for images.
-    pub ram: &'static mut [u8],
-    /// Slot A.
-    pub slot_a: &'static [u8],
-    /// Slot B.
-    pub slot_b: &'static [u8],
-    /// The golden image; empty without one.
-    pub golden: &'static [u8],
+pub struct ImageMemory<'a> {
+    layout: &'a Layout,
+    ram: &'static mut [u8],
 }
 
-impl ImageMemory {
+impl<'a> ImageMemory<'a> {
     /// Called once, by the claim for a loader.
     #[expect(unsafe_code, reason = "RAM for images is reached by its address")]
-    fn new(layout: &Layout) -> Self {
+    fn new(layout: &'a Layout) -> Self {
         let Memory { address, size } = layout.image;
-        Self {
-            ram_address: address,
-            // SAFETY: a loader is linked into its own RAM, so nothing else uses the RAM for images, and a claim happens once.
-            ram: unsafe { memory::own_bytes(address, size) },
-            slot_a: constant(layout, layout.slot_a),
-            slot_b: constant(layout, layout.slot_b),
-            golden: constant(layout, layout.golden),
-        }
+        // SAFETY: a loader is linked into its own RAM, so nothing else uses the RAM for images, and a claim happens once.
+        Self { layout, ram: unsafe { memory::own_bytes(address, size) } }
+    }
+
+    /// The RAM for images.
+    pub const fn ram(&mut self) -> &mut [u8] {
+        self.ram
+    }
+
+    /// The address of the image in this region, and its bytes; `None` for the journal. Empty for a golden region that the board does not have.
+    #[must_use]
+    pub fn image(&self, region: Region) -> Option<(usize, &'static [u8])> {
+        let extent = match region {
+            Region::Slot(slot) => self.layout.slot(slot),
+            Region::Golden => self.layout.golden,
+            Region::Log0 | Region::Log1 => return None,
+        };
+        let bytes = constant(self.layout, extent);
+        Some((bytes.as_ptr().addr(), bytes))
     }
 }
 

@@ -45,23 +45,16 @@ pub unsafe fn own_bytes(address: usize, size: usize) -> &'static mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(first, size) }
 }
 
-/// Copies `bytes` to the front of `words`; bytes that do not fit are left out. The last word is filled up with zeros.
+/// Copies the whole words of `bytes` to the front of `words`; what does not fit is left out.
 pub fn store(words: &[AtomicU32], bytes: &[u8]) {
-    for (word, chunk) in words.iter().zip(bytes.chunks(4)) {
-        let mut value = [0; 4];
-        for (to, from) in value.iter_mut().zip(chunk) {
-            *to = *from;
-        }
-        word.store(u32::from_le_bytes(value), Ordering::Relaxed);
+    for (word, bytes) in words.iter().zip(bytes.as_chunks().0) {
+        word.store(u32::from_le_bytes(*bytes), Ordering::Relaxed);
     }
 }
 
-/// Fills `bytes` from the front of `words`, as far as they go.
+/// Fills the whole words of `bytes` from the front of `words`, as far as they go.
 pub fn load(words: &[AtomicU32], bytes: &mut [u8]) {
-    for (word, chunk) in words.iter().zip(bytes.chunks_mut(4)) {
-        let value = word.load(Ordering::Relaxed).to_le_bytes();
-        for (to, from) in chunk.iter_mut().zip(value) {
-            *to = from;
-        }
+    for (word, bytes) in words.iter().zip(bytes.as_chunks_mut().0) {
+        *bytes = word.load(Ordering::Relaxed).to_le_bytes();
     }
 }

@@ -4,13 +4,12 @@ use twinslot_bootloader::boot::{Arming, Event, NoWatchdog};
 use twinslot_bootloader::crypto::Digest;
 use twinslot_bootloader::image::manifest::Kind;
 use twinslot_bootloader::load::{Mapped, MemoryMap, Span, Target};
-use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 use twinslot_bootloader::{boot, load};
 
 use crate::board::{Board, ImageMemory};
 use crate::devices::{Timer, Watchdog};
-use crate::layout::Layout;
+use crate::layout::{Layout, Memory as RamForImages};
 use crate::marker::{Mark, Marker};
 
 pub(super) use crate::flash::Flash;
@@ -20,16 +19,14 @@ const VECTOR_ALIGN: u32 = 128;
 
 /// The memory port.
 pub(super) struct Memory<'a> {
-    images: ImageMemory,
-    layout: &'a Layout,
+    images: ImageMemory<'a>,
     usable: [Span; 1],
 }
 
 impl<'a> Memory<'a> {
-    pub(super) const fn new(images: ImageMemory, layout: &'a Layout) -> Self {
-        let start = images.ram_address as u64;
-        let len = images.ram.len() as u64;
-        Self { images, layout, usable: [Span { start, len }] }
+    pub(super) const fn new(images: ImageMemory<'a>, layout: &Layout) -> Self {
+        let RamForImages { address, size } = layout.image;
+        Self { images, usable: [Span { start: address as u64, len: size as u64 }] }
     }
 }
 
@@ -42,19 +39,14 @@ impl load::Memory for Memory<'_> {
     }
 
     fn ram(&mut self, address: u64, len: u64) -> Option<&mut [u8]> {
-        let start = usize::try_from(address).ok()?.checked_sub(self.images.ram_address)?;
+        let ram = self.images.ram();
+        let start = usize::try_from(address).ok()?.checked_sub(ram.as_ptr().addr())?;
         let end = start.checked_add(usize::try_from(len).ok()?)?;
-        self.images.ram.get_mut(start..end)
+        ram.get_mut(start..end)
     }
 
     fn mapped(&self, region: Region) -> Option<Mapped<'_>> {
-        let (bytes, extent) = match region {
-            Region::Slot(Slot::A) => (self.images.slot_a, self.layout.slot_a),
-            Region::Slot(Slot::B) => (self.images.slot_b, self.layout.slot_b),
-            Region::Golden => (self.images.golden, self.layout.golden),
-            Region::Log0 | Region::Log1 => return None,
-        };
-        let address = self.layout.flash.address.checked_add(extent.offset as usize)?;
+        let (address, bytes) = self.images.image(region)?;
         Some(Mapped { address: address as u64, bytes })
     }
 }
