@@ -38,16 +38,15 @@ class Reader:
 
     def varint(self, bits):
         """An unsigned LEB128 of a type with so many bits."""
-        value, shift = 0, 0
-        while True:
+        value = 0
+        for shift in range(0, bits, 7):
             byte = self.byte()
             value |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
+            if byte < 0x80:
                 break
-        if value >= 2**bits:
+        if byte >= 0x80 or value >= 2**bits:
             raise Fault(MALFORMED)
-        if byte == 0 and shift > 7:
+        if byte == 0 and shift > 0:
             raise Fault(NOT_CANONICAL)
         return value
 
@@ -67,14 +66,14 @@ class Reader:
 
     def sequence(self, limit, item):
         """A list of at most `limit` items."""
-        count = self.varint(64)
+        count = self.varint(32)
         if count > limit:
             raise Fault(MALFORMED)
         return [item() for _ in range(count)]
 
     def string(self, limit):
         """The bytes of a string or byte list."""
-        count = self.varint(64)
+        count = self.varint(32)
         if count > limit:
             raise Fault(MALFORMED)
         return self.take(count)

@@ -246,12 +246,12 @@ def check_company(families):
 
 def check_part(part, previous_end, expect):
     refuse_if(part.len == 0 or part.mem < part.len, 27)
-    refuse_if(part.entry >= part.len or (part.kind == "Firmware" and part.entry != 0), 28)
+    refuse_if(part.entry >= part.len, 28)
     refuse_if(part.offset < HEADER_SIZE or part.offset % max(1024, expect.write_size) != 0, 25)
     refuse_if(part.offset < previous_end, 24)
     refuse_if(part.end() >= 2**64, 48)
     refuse_if(part.end() > expect.slot_size, 26)
-    refuse_if(part.place.partition("(")[0] not in PLACES[part.family()], 29)
+    refuse_if(part.place.partition("(")[0] not in PLACES[part.family()] or (part.kind == "Firmware" and part.entry != 0), 29)
 
 
 def check_policy(manifest, trust, expect):

@@ -71,7 +71,7 @@ KINDS = {"header": header, "bundle": bundle, "index": index, "anchor": anchor, "
 def main():
     """Answers every line."""
     for line in sys.stdin:
-        print(judge(json.loads(line)), flush=False)
+        print(judge(json.loads(line)), flush=True)
 
 
 if __name__ == "__main__":

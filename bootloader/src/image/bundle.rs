@@ -79,9 +79,9 @@ impl BundleLayout {
 /// The header of a bundle, from its first 1032 bytes.
 ///
 /// # Errors
-/// [`Rejection::WrongBundleMagic`], or [`Rejection::BundleLengthWrong`] when there are fewer bytes.
+/// [`Rejection::WrongBundleMagic`], or [`Rejection::BundleLengthWrong`] when the header is cut off.
 pub fn header_bytes(start: &[u8]) -> Result<&[u8; HEADER_SIZE], Rejection> {
-    let (magic, rest) = start.split_first_chunk::<8>().ok_or(Rejection::BundleLengthWrong)?;
+    let (magic, rest) = start.split_first_chunk::<8>().ok_or(Rejection::WrongBundleMagic)?;
     if *magic != MAGIC {
         return Err(Rejection::WrongBundleMagic);
     }
