@@ -32,11 +32,9 @@ pub(crate) struct EmulatorVersion {
 /// Checks, installs what is missing, and returns what was done in words.
 pub(crate) fn setup(workspace: &Workspace) -> Result<String> {
     let toolchain = Toolchain::pinned(workspace)?;
-    let targets = toolchain.missing_targets()?;
+    let missing = toolchain.missing()?;
     let packages = missing_packages();
-    if !targets.is_empty() {
-        install_targets(&toolchain, &targets)?;
-    }
+    missing.install(&toolchain)?;
     if !packages.is_empty() {
         install_packages(&packages)?;
     }
@@ -50,11 +48,11 @@ pub(crate) fn setup(workspace: &Workspace) -> Result<String> {
             OLDEST_EMULATOR.minor
         );
     }
-    Ok(summary(&toolchain, version, &targets, &packages))
+    Ok(summary(&toolchain, version, &missing, &packages))
 }
 
-fn summary(toolchain: &Toolchain, version: EmulatorVersion, targets: &[&str], packages: &[&str]) -> String {
-    let installed: Vec<&str> = targets.iter().chain(packages).copied().collect();
+fn summary(toolchain: &Toolchain, version: EmulatorVersion, missing: &Missing, packages: &[&str]) -> String {
+    let installed: Vec<&str> = missing.names().chain(packages.iter().copied()).collect();
     let installed = if installed.is_empty() { "nothing was missing".to_owned() } else { format!("installed {}", installed.join(", ")) };
     format!("setup: ok (rust {}, qemu {}.{}; {installed})", toolchain.channel, version.major, version.minor)
 }
@@ -92,11 +90,14 @@ impl Toolchain {
         Ok(file.toolchain)
     }
 
-    /// Targets and components that the pinned toolchain lacks, by a look at its folder.
-    fn missing_targets(&self) -> Result<Vec<&'static str>> {
+    /// What the pinned toolchain lacks, by a look at its folder.
+    fn missing(&self) -> Result<Missing> {
         let sysroot = self.sysroot()?;
         let library = |target: &&str| !sysroot.join("lib/rustlib").join(target).join("lib").is_dir();
-        Ok(FIRMWARE_TARGETS.into_iter().filter(library).collect())
+        // A component brings the cargo command of its name: clippy -> cargo-clippy, rustfmt -> cargo-fmt.
+        let program = |component: &&String| !sysroot.join("bin").join(format!("cargo-{}", component.trim_start_matches("rust"))).is_file();
+        let targets = FIRMWARE_TARGETS.into_iter().filter(library).collect();
+        Ok(Missing { targets, components: self.components.iter().filter(program).cloned().collect() })
     }
 
     fn sysroot(&self) -> Result<PathBuf> {
@@ -106,13 +107,26 @@ impl Toolchain {
     }
 }
 
-fn install_targets(toolchain: &Toolchain, targets: &[&str]) -> Result<()> {
-    println!("setup: adding {} to rust {}", targets.join(", "), toolchain.channel);
-    process::run(Command::new("rustup").args(["target", "add", "--toolchain", &toolchain.channel]).args(targets))?;
-    for component in &toolchain.components {
-        process::run(Command::new("rustup").args(["component", "add", "--toolchain", &toolchain.channel, component]))?;
+/// What a toolchain lacks.
+struct Missing {
+    targets: Vec<&'static str>,
+    components: Vec<String>,
+}
+
+impl Missing {
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.targets.iter().copied().chain(self.components.iter().map(String::as_str))
     }
-    Ok(())
+
+    fn install(&self, toolchain: &Toolchain) -> Result<()> {
+        for (kind, names) in [("target", self.targets.iter().map(|name| (*name).to_owned()).collect()), ("component", self.components.clone())] {
+            if !names.is_empty() {
+                println!("setup: adding {} to rust {}", names.join(", "), toolchain.channel);
+                process::run(Command::new("rustup").args([kind, "add", "--toolchain", &toolchain.channel]).args(names))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn missing_packages() -> Vec<&'static str> {

@@ -128,7 +128,11 @@ impl Machine {
     /// Lets QEMU end in order, so that its plugin reports.
     pub(crate) fn quit(mut self) -> Result<()> {
         self.control.command("quit", json!({}))?;
-        self.child.wait().context("qemu does not end").map(|_| ())
+        let started = Instant::now();
+        while !matches!(self.observed.recv_timeout(PATIENCE), Ok(Observed::Gone)) {
+            ensure!(started.elapsed() < PATIENCE, "qemu does not end within {} s", PATIENCE.as_secs());
+        }
+        Ok(())
     }
 }
 
