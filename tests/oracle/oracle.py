@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges slot image headers, bundles, trust anchors and journal records by the documents alone.
+"""Judges slot image headers, bundles, trust anchors, signatures and journal records by the documents alone.
 
 Standard input: one JSON object a line, `kind` and what the kind needs, bytes in hexadecimal. Standard output: for each line the code (0 = accepted)
 and, after a blank, the decoded values in one canonical spelling. Nothing in here is derived from the Rust source.
@@ -8,11 +8,13 @@ and, after a blank, the decoded values in one canonical spelling. Nothing in her
 import json
 import sys
 
+import ed25519
 from bundle import stored_chunks, verify_bundle
 from codec import Fault
 from image import Expectations, Trust, verify_header
 from journal import read_record
 
+BAD_SIGNATURE = 10
 INVALID_ANCHOR = 255
 TORN = 255
 
@@ -44,6 +46,13 @@ def anchor(case):
     return "valid"
 
 
+def signature(case):
+    key, message, data = (bytes.fromhex(case[name]) for name in ("key", "message", "bytes"))
+    if not ed25519.verify(key, message, data):
+        raise Fault(BAD_SIGNATURE)
+    return "valid"
+
+
 def record(case):
     found = read_record(bytes.fromhex(case["bytes"]), case["attempts"], case["boots"])
     if found is None:
@@ -65,7 +74,7 @@ def expectations_of(case):
     return Expectations(product=case["product"], place=case["place"], revoked=revoked, **numbers)
 
 
-KINDS = {"header": header, "bundle": bundle, "index": index, "anchor": anchor, "record": record}
+KINDS = {"header": header, "bundle": bundle, "index": index, "anchor": anchor, "signature": signature, "record": record}
 
 
 def main():

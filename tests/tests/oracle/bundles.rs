@@ -76,17 +76,25 @@ fn change(bytes: &mut Vec<u8>, chunks: usize, random: &mut Random) {
     let index_at = TABLE_AT + 32 * chunks;
     let at = random.below(bytes.len().max(1) as u64) as usize;
     let inside = |range: std::ops::Range<usize>, random: &mut Random| range.start + random.below(range.len() as u64) as usize;
-    let at = match random.below(7) {
+    let at = match random.below(8) {
         0 => return bytes.truncate(at),
         1 => return bytes.push(0),
         2 => inside(0..8, random),
         3 => inside(8..TABLE_AT, random),
         4 => inside(TABLE_AT..index_at, random),
         5 => inside(index_at..index_at + 4 * chunks, random),
+        6 => return mark_compressed(bytes, index_at),
         _ => at,
     };
     if let Some(byte) = bytes.get_mut(at) {
         *byte ^= 1 << random.below(8);
+    }
+}
+
+/// Says of the first chunk that it is stored as a zstd frame.
+fn mark_compressed(bytes: &mut [u8], index_at: usize) {
+    if let Some(byte) = bytes.get_mut(index_at + 3) {
+        *byte |= 0x80;
     }
 }
 

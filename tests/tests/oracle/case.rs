@@ -3,7 +3,7 @@
 use serde_json::json;
 use twinslot_bootloader::LOADER_VERSION;
 use twinslot_bootloader::anchor::{KeyId, TrustAnchor};
-use twinslot_bootloader::crypto::{Crypto, PublicKey};
+use twinslot_bootloader::crypto::{Builtin, Crypto, PublicKey, Signature};
 use twinslot_bootloader::image::bundle::{self, BundleLayout, INDEX_ENTRY, StoredChunk};
 use twinslot_bootloader::image::chunks::ChunkTable;
 use twinslot_bootloader::image::{Expectations, HEADER_SIZE, Header, Identity, SlotUse};
@@ -38,6 +38,7 @@ pub(crate) enum Input {
     Bundle(World, Vec<u8>),
     Index { image_len: u64, bundle_len: u64, bytes: Vec<u8> },
     Anchor { keys: Vec<PublicKey>, threshold: u8 },
+    Signature { key: PublicKey, message: Vec<u8>, signature: Signature },
     Record(Policy, Box<[u8; RECORD_SIZE]>),
 }
 
@@ -68,6 +69,13 @@ impl Case {
                 judge_index(BundleLayout::new(*image_len), bytes, *bundle_len).map(|chunks| dump::chunks(&chunks)).map_err(Rejection::code)
             }
             Input::Anchor { keys, threshold } => TrustAnchor::new(keys, *threshold, 0, &mut Quick).map(|_| "valid".to_owned()).map_err(|_| NOT_VALID),
+            Input::Signature { key, message, signature } => {
+                if Builtin.verify_ed25519(key, message, signature) {
+                    Ok("valid".to_owned())
+                } else {
+                    Err(Rejection::BadSignature.code())
+                }
+            }
             Input::Record(policy, bytes) => Record::decode(bytes, policy).map(|record| dump::record(&record)).ok_or(NOT_VALID),
         }
     }
@@ -82,6 +90,9 @@ impl Case {
             }
             Input::Anchor { keys, threshold } => {
                 json!({"kind": "anchor", "threshold": threshold, "keys": keys.iter().map(|key| hex(key)).collect::<Vec<_>>()})
+            }
+            Input::Signature { key, message, signature } => {
+                json!({"kind": "signature", "key": hex(key), "message": hex(message), "bytes": hex(signature)})
             }
             Input::Record(policy, bytes) => {
                 json!({"kind": "record", "attempts": policy.attempts, "boots": policy.boots, "bytes": hex(&bytes[..])})

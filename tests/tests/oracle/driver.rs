@@ -68,6 +68,7 @@ impl Input {
             Self::Bundle(..) => "bundle",
             Self::Index { .. } => "index",
             Self::Anchor { .. } => "anchor",
+            Self::Signature { .. } => "signature",
             Self::Record(..) => "record",
         }
     }

@@ -9,6 +9,7 @@ mod flips;
 mod forge;
 mod found;
 mod headers;
+mod published;
 mod quick;
 mod records;
 mod shapes;
