@@ -4,6 +4,7 @@ use embedded_storage::nor_flash::NorFlash;
 use twinslot_bootloader::anchor::TrustAnchor;
 use twinslot_bootloader::decide::{Fallback, Why};
 use twinslot_bootloader::handoff::Booted;
+use twinslot_bootloader::image::HEADER_SIZE;
 use twinslot_bootloader::install::{InstallError, Refusal};
 use twinslot_bootloader::journal::{CommitError, FloorRaise, Phase, State};
 use twinslot_bootloader::reason::ResetCause;
@@ -11,8 +12,8 @@ use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 use twinslot_tests::crypto::CheapCrypto;
-use twinslot_tests::flash::SimFlash;
-use twinslot_tests::geometry::NOR;
+use twinslot_tests::flash::{CacheLoss, SimFlash, Tear};
+use twinslot_tests::geometry::{BLOCKS, NOR};
 use twinslot_tests::host::{Host, Settings, image, large_image, signed};
 use twinslot_tests::image::{Image, ImageBuilder, Signer};
 use twinslot_tests::on_every_geometry;
@@ -275,4 +276,20 @@ fn an_image_can_be_installed_from_the_golden_image_and_from_nothing() {
     assert!(boot.slot().is_some_and(|(_, why)| why == Why::Trial), "{boot:?}");
     host.confirm().expect("the trial runs");
     host.assert_flash_rules();
+}
+
+#[test]
+fn the_parts_are_on_the_medium_before_the_header_is_written() {
+    let start = Host::<512, 65_536>::running(BLOCKS, &image(1));
+    let new = image(2);
+    let mut whole = start.clone();
+    whole.install(&new).expect("an install");
+    let operations = whole.storage.flash.counters().operations() - start.storage.flash.counters().operations();
+    // Behind the parts come the header in two writes and the record that arms the trial in two logs.
+    let mut host = start.clone();
+    host.storage.flash.cut_at(operations - 4, Tear::Before, CacheLoss::All);
+    assert_eq!(host.install(&new), Err(InstallError::Storage));
+    host.storage.flash.power_on();
+    assert!(host.storage.bytes(B)[..HEADER_SIZE].iter().all(|byte| *byte == 0xff), "the header is not there yet");
+    assert!(host.storage.bytes(B)[HEADER_SIZE..new.slot.len()] == new.slot[HEADER_SIZE..], "nothing of the parts was left in a cache");
 }
