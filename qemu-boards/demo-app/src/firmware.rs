@@ -10,8 +10,8 @@ use mps2::board::{Board, Devices};
 use mps2::flash::Flash;
 use mps2::marker::Mark;
 use mps2::memory;
-use mps2::sha256::CompactCrypto;
 use twinslot_bootloader::anchor::{AnchorError, TrustAnchor};
+use twinslot_bootloader::crypto::Builtin;
 use twinslot_bootloader::handoff::{Booted, HANDOFF_SIZE, Handoff, HandoffError};
 use twinslot_bootloader::image::Identity;
 use twinslot_bootloader::install::{Host, InstallError, Session};
@@ -38,7 +38,7 @@ const DEVICES: Devices = match Devices::of(built::BOARD) {
 static BOARD: Board = unsafe { Board::new(DEVICES, mps2::layout!(built)) };
 
 /// A session of the writer, on this board.
-type Writer<'a, 'f> = Session<'a, Flash<'f>, CompactCrypto, NoCounter>;
+type Writer<'a, 'f> = Session<'a, Flash<'f>, Builtin, NoCounter>;
 
 /// Why the application can do nothing.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ fn run(variant: Variant) -> Result<(), Failure> {
     }
     let (nor, staging) = BOARD.claim_for_application(running_slot(&handoff)).ok_or(Failure::Claimed)?;
     let mut flash = Flash::new(nor, BOARD.layout());
-    let mut crypto = CompactCrypto;
+    let mut crypto = Builtin;
     let mut counter = NoCounter;
     let anchor = TrustAnchor::new(&built::ANCHOR_KEYS, built::THRESHOLD, built::FLOOR, &mut crypto).map_err(Failure::Anchor)?;
     let host = host(&anchor);

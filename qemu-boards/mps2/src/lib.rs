@@ -25,6 +25,5 @@ pub mod nor;
 pub mod registers;
 #[cfg(target_os = "none")]
 mod routines;
-pub mod sha256;
 #[cfg(target_os = "none")]
 mod vectors;

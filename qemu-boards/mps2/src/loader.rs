@@ -4,7 +4,7 @@ mod ports;
 
 use twinslot_bootloader::anchor::TrustAnchor;
 use twinslot_bootloader::boot::{Config, Outcome, Ports, WatchdogUse, boot};
-use twinslot_bootloader::crypto::PublicKey;
+use twinslot_bootloader::crypto::{Builtin, PublicKey};
 use twinslot_bootloader::decide::Fallback;
 use twinslot_bootloader::handoff::{Booted, HANDOFF_SIZE, Handoff};
 use twinslot_bootloader::image::Identity;
@@ -16,7 +16,6 @@ use crate::board::Board;
 use crate::devices::Uart;
 use crate::jump::jump;
 use crate::marker::Mark;
-use crate::sha256::CompactCrypto;
 use crate::{log, memory};
 
 /// What a board is built with.
@@ -47,7 +46,7 @@ pub fn run(board: &Board, build: &Build<'_>) -> ! {
     if build.keys_are_published {
         console.send(b"twinslot: TEST KEYS\n");
     }
-    let mut crypto = CompactCrypto;
+    let mut crypto = Builtin;
     let Ok(anchor) = TrustAnchor::new(build.keys, build.threshold, build.floor, &mut crypto) else { halt(board, console, Reason::None) };
     let config = Config {
         identity: build.identity,
@@ -82,7 +81,7 @@ const fn golden(board: &Board) -> Fallback {
     if board.layout().golden.size == 0 { Fallback::Absent } else { Fallback::Untried }
 }
 
-fn decide_and_verify(board: &Board, config: &Config<'_>, crypto: &mut CompactCrypto, handoff: &mut Handoff) -> Outcome {
+fn decide_and_verify(board: &Board, config: &Config<'_>, crypto: &mut Builtin, handoff: &mut Handoff) -> Outcome {
     let Some((flash, images)) = board.claim_for_loader() else {
         return Outcome::Halt(Reason::None);
     };

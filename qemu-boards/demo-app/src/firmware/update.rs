@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 
 use mps2::devices::Uart;
 use mps2::nor;
-use mps2::sha256::CompactCrypto;
+use twinslot_bootloader::crypto::Builtin;
 use twinslot_bootloader::crypto::Crypto as _;
 use twinslot_bootloader::image::bundle::{self, BundleLayout};
 use twinslot_bootloader::image::manifest::Version;
@@ -69,12 +69,12 @@ fn verify(writer: &Writer<'_, '_>, host: &Host<'_>, slot: Slot, bytes: &[u8; HEA
         floor: state.map_or(0, |state| state.floor),
         revoked: state.map_or(&[], |state| &state.revoked),
     };
-    Ok(Header::verify(bytes, host.anchor, &expect, &mut CompactCrypto)?)
+    Ok(Header::verify(bytes, host.anchor, &expect, &mut Builtin)?)
 }
 
 /// Whether this very image lies in a slot already, whatever became of it: one that was given up is not tried again.
 fn is_known(writer: &Writer<'_, '_>, bytes: &[u8; HEADER_SIZE]) -> Result<bool, Rejection> {
-    let digest = short_digest(&CompactCrypto.digest(HeaderBytes::parse(bytes)?.signed()));
+    let digest = short_digest(&Builtin.digest(HeaderBytes::parse(bytes)?.signed()));
     let holds = |entry: &SlotState| entry.phase != Phase::Empty && entry.digest == digest;
     Ok(writer.state().is_some_and(|state| holds(&state.slots.a) || holds(&state.slots.b)))
 }
