@@ -14,6 +14,7 @@ use crate::image::{Expectations, HEADER_SIZE, Header, Identity, SlotUse};
 use crate::journal::{CommitError, Journal, Policy, Revert, State};
 use crate::load::{self, Bootable, LoadError, Memory};
 use crate::reason::{Reason, ResetCause};
+use crate::rejection::Rejection;
 use crate::slot::{BySlot, Slot};
 use crate::storage::{Region, Storage};
 
@@ -149,9 +150,24 @@ pub fn boot<S: Storage, M: Memory, C: Crypto, K: Machine>(ports: &mut Ports<'_, 
     let mut run = Run { ports, config, handoff, journal: Journal::unread(), may_write: true, situation, loaded: None };
     run.mark(0);
     run.open_journal();
-    let outcome = run.decide();
+    let end = run.decide();
     run.tell();
-    outcome
+    match (end, run.loaded) {
+        (End::Boot, Some(bootable)) => Outcome::Boot(bootable),
+        (End::Boot, None) => Outcome::Halt(Reason::None),
+        (End::Recover, _) => Outcome::Recover,
+        (End::Halt(reason), _) => Outcome::Halt(reason),
+    }
+}
+
+/// How a boot ends, before the image that it may end with is handed over.
+enum End {
+    /// With the loaded image.
+    Boot,
+    /// See [`Outcome::Recover`].
+    Recover,
+    /// See [`Outcome::Halt`].
+    Halt(Reason),
 }
 
 /// One boot under way.
@@ -179,18 +195,18 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
     }
 
     /// Asks for steps and does them until the boot ends.
-    fn decide(&mut self) -> Outcome {
+    fn decide(&mut self) -> End {
         for _ in 0..MAX_STEPS {
             let step = decide(self.boot_state(), &self.situation, &self.config.policy);
-            if let Some(outcome) = self.take(&step) {
-                return outcome;
+            if let Some(end) = self.take(&step) {
+                return end;
             }
         }
-        Outcome::Halt(Reason::None)
+        End::Halt(Reason::None)
     }
 
     /// Does one step. `Some` when the boot ends with it.
-    fn take(&mut self, step: &Step) -> Option<Outcome> {
+    fn take(&mut self, step: &Step) -> Option<End> {
         match *step {
             Step::Commit(ref state) => {
                 self.commit(state);
@@ -202,10 +218,10 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
             }
             Step::Boot(slot, why) => self.boot_slot(slot, why),
             Step::Golden => self.boot_golden(),
-            Step::Recover => Some(Outcome::Recover),
+            Step::Recover => Some(End::Recover),
             Step::Halt(reason) => {
                 self.handoff.halt_reason = reason;
-                Some(Outcome::Halt(reason))
+                Some(End::Halt(reason))
             }
         }
     }
@@ -257,22 +273,24 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
         }
     }
 
+    /// Not inlined: header and manifest would lie on the stack for all of the boot.
+    #[inline(never)]
     fn load(&mut self, slot_use: SlotUse) -> Result<Verified, LoadError> {
         let region = region_of(slot_use);
-        let header = self.read_and_verify(slot_use, region)?;
+        let mut bytes = [0; HEADER_SIZE];
+        self.ports.storage.region(region).read(0, &mut bytes)?;
+        let verified = self.verify_header(&bytes, slot_use);
+        let header = verified.as_ref().map_err(|rejection| *rejection)?;
         self.mark(1);
-        self.loaded = Some(load::load(&header, region, &mut self.ports.storage.region(region), self.ports.memory, self.ports.crypto)?);
+        self.loaded = Some(load::load(header, region, &mut self.ports.storage.region(region), self.ports.memory, self.ports.crypto)?);
         self.mark(2);
         self.handoff.digest = *header.digest();
         let manifest = header.manifest();
         Ok(Verified { digest: header.short_digest(), security_counter: manifest.security_counter, version: manifest.version })
     }
 
-    /// Reads and verifies a header. The golden image is held to the compiled-in anchor and floor only.
-    fn read_and_verify(&mut self, slot_use: SlotUse, region: Region) -> Result<Header, LoadError> {
-        let mut bytes = [0; HEADER_SIZE];
-        let mut window = self.ports.storage.region(region);
-        window.read(0, &mut bytes)?;
+    /// Verifies a header. The golden image is held to the compiled-in anchor and floor only.
+    fn verify_header(&mut self, bytes: &[u8; HEADER_SIZE], slot_use: SlotUse) -> Result<Header, Rejection> {
         let (floor, revoked): (u32, &[KeyId]) = match (slot_use, self.journal.state()) {
             (SlotUse::Golden, _) => (0, &[]),
             (SlotUse::Slot(_), None) => (self.config.counter_floor, &[]),
@@ -281,16 +299,16 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
         let expect = Expectations {
             identity: self.config.identity,
             slot_use,
-            slot_size: u64::from(window.size()),
+            slot_size: u64::from(self.ports.storage.region(region_of(slot_use)).size()),
             write_size: S::Flash::WRITE_SIZE as u64,
             floor,
             revoked,
         };
-        Ok(Header::verify(&bytes, self.config.anchor, &expect, self.ports.crypto)?)
+        Header::verify(bytes, self.config.anchor, &expect, self.ports.crypto)
     }
 
     /// Jumps to a slot's verified image. An image that another one has overwritten since is loaded again, and judged again.
-    fn boot_slot(&mut self, slot: Slot, why: Why) -> Option<Outcome> {
+    fn boot_slot(&mut self, slot: Slot, why: Why) -> Option<End> {
         if self.loaded.as_ref().map(Bootable::region) != Some(Region::Slot(slot)) {
             let chosen = self.situation.slots.of(slot).digest();
             self.examine(slot);
@@ -310,7 +328,7 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
         self.hand_over(Booted::Slot(slot), why)
     }
 
-    fn boot_golden(&mut self) -> Option<Outcome> {
+    fn boot_golden(&mut self) -> Option<End> {
         let found = self.verify(SlotUse::Golden);
         self.event(Event::ExaminedGolden(found));
         if self.loaded.is_none() {
@@ -322,14 +340,14 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
     }
 
     /// The end of a boot that jumps to the loaded image.
-    fn hand_over(&mut self, booted: Booted, why: Why) -> Option<Outcome> {
-        let bootable = self.loaded.take()?;
+    fn hand_over(&mut self, booted: Booted, why: Why) -> Option<End> {
+        let bootable = self.loaded.as_ref()?;
         self.handoff.booted = booted;
         self.handoff.why = why;
         for part in bootable.parts() {
             self.ports.machine.measure(part.kind, &part.sha256);
         }
-        Some(Outcome::Boot(bootable))
+        Some(End::Boot)
     }
 
     /// Arms the watchdog as the board's policy says.

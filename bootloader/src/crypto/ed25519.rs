@@ -4,9 +4,9 @@
 //! small order, and checks the cofactorless equation by recomputing R. Everything here is public, so nothing needs constant time: the two
 //! multiplications share their doublings (Straus), which more than halves the work, and the hash is reduced bit by bit.
 
-use salty::{CompressedY, EdwardsPoint, Sha512};
+use salty::{CompressedY, EdwardsPoint};
 
-use super::{PublicKey, Signature};
+use super::{PublicKey, Signature, sha512};
 
 /// An integer below 2^256, least significant word first.
 type Scalar = [u32; 8];
@@ -51,11 +51,7 @@ pub fn verify_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> 
     let Ok(public) = CompressedY(*key).decompressed() else {
         return false;
     };
-    let mut hash = Sha512::new();
-    hash.update(r);
-    hash.update(key);
-    hash.update(message);
-    let k = reduce(&hash.finalize());
+    let k = reduce(&sha512::digest(&[r, key, message]));
     let recomputed = combine(&s, &k, &core::ops::Neg::neg(&public));
     recomputed.compressed().0 == *r
 }

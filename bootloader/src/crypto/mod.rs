@@ -3,6 +3,7 @@
 //! [`Builtin`] is salty and sha2 behind a strict wrapper. A board may bring hardware or CPU instructions, a simulator something cheap.
 
 mod ed25519;
+mod sha512;
 
 pub use ed25519::{is_on_curve, is_strong_key, verify_strict};
 use sha2::Digest as _;

@@ -192,7 +192,13 @@ impl Header {
     pub fn verify(bytes: &[u8; HEADER_SIZE], anchor: &TrustAnchor, expect: &Expectations<'_>, crypto: &mut impl Crypto) -> Result<Self, Rejection> {
         let framed = HeaderBytes::parse(bytes)?;
         let signers = check_signatures(&framed, anchor, expect.revoked, crypto)?;
-        let mut header = Self { manifest: Manifest::UNREAD, digest: crypto.digest(framed.signed()) };
+        Self::accept(&framed, anchor, expect, signers, crypto.digest(framed.signed()))
+    }
+
+    /// What remains once the signatures hold. Not inlined: the manifest would lie on the stack while they are checked.
+    #[inline(never)]
+    fn accept(framed: &HeaderBytes<'_>, anchor: &TrustAnchor, expect: &Expectations<'_>, signers: KeySet, digest: Digest) -> Result<Self, Rejection> {
+        let mut header = Self { manifest: Manifest::UNREAD, digest };
         let manifest = &mut header.manifest;
         framed.read_manifest(manifest)?;
         rules::check_format(manifest, expect.slot_size, expect.write_size)?;
