@@ -62,19 +62,20 @@ pub(crate) enum Ended {
 pub(crate) struct Transcript {
     /// Console lines in their order.
     pub(crate) lines: Vec<String>,
-    /// Ends of boots in their order.
+    /// Ends of boots in their order, whoever caused them.
     pub(crate) resets: Vec<Reset>,
     pub(crate) ended: Ended,
     pub(crate) wall: Duration,
     /// The raw log stream, undecoded.
     pub(crate) log: PathBuf,
-    /// The watchdog has fired, and QEMU has not yet reported the reset that this causes.
-    watchdog_resets: bool,
+    /// Reports of a watchdog that ran out. QEMU reports each reset, but a watchdog at most once a second: there may be fewer of these than there
+    /// were, never more, and none without one.
+    pub(crate) watchdogs: usize,
 }
 
 impl Transcript {
     pub(crate) fn new(log: PathBuf) -> Self {
-        Self { lines: Vec::new(), resets: Vec::new(), ended: Ended::Gone, wall: Duration::ZERO, log, watchdog_resets: false }
+        Self { lines: Vec::new(), resets: Vec::new(), ended: Ended::Gone, wall: Duration::ZERO, log, watchdogs: 0 }
     }
 
     /// Takes in what was observed; `Some` when the run is over.
@@ -87,12 +88,11 @@ impl Transcript {
         None
     }
 
-    /// A watchdog's reset is reported twice: by the watchdog, then as a reset by the guest.
+    /// A watchdog is reported on its own; the reset that it causes is reported like any other.
     fn take_reset(&mut self, reset: Reset) {
-        let is_echo = self.watchdog_resets && reset == Reset::Guest;
-        self.watchdog_resets = reset == Reset::Watchdog;
-        if !is_echo {
-            self.resets.push(reset);
+        match reset {
+            Reset::Watchdog => self.watchdogs += 1,
+            Reset::Guest | Reset::PowerOff => self.resets.push(reset),
         }
     }
 
@@ -114,7 +114,14 @@ impl Transcript {
     /// The transcript as text for a person, resets counted below it.
     pub(crate) fn describe(&self) -> String {
         let lines: Vec<String> = self.lines.iter().map(|line| format!("    {line}")).collect();
-        format!("console ({:?} after {:.1} s, resets {:?}):\n{}", self.ended, self.wall.as_secs_f64(), self.resets, lines.join("\n"))
+        format!(
+            "console ({:?} after {:.1} s, resets {:?}, watchdog reports {}):\n{}",
+            self.ended,
+            self.wall.as_secs_f64(),
+            self.resets,
+            self.watchdogs,
+            lines.join("\n")
+        )
     }
 }
 
@@ -170,9 +177,10 @@ mod tests {
     }
 
     #[test]
-    fn the_reset_of_a_watchdog_counts_once() {
+    fn a_watchdog_and_the_reset_that_it_causes_count_once_each() {
         let (transcript, _) = feed(&[Reset::Watchdog, Reset::Guest, Reset::Guest, Reset::Watchdog, Reset::Guest].map(Observed::Reset));
-        assert_eq!(transcript.resets, [Reset::Watchdog, Reset::Guest, Reset::Watchdog]);
+        assert_eq!(transcript.resets, [Reset::Guest; 3]);
+        assert_eq!(transcript.watchdogs, 2);
     }
 
     #[test]

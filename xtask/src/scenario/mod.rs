@@ -257,7 +257,7 @@ pub(crate) enum Writes {
 /// The ends of boots that must be seen.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Resets {
-    /// These, in this order, and no other.
+    /// As many as these; some by the watchdog, or none.
     Exactly(&'static [Reset]),
     /// Whatever the cut left to be done.
     Any,
