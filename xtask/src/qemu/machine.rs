@@ -128,9 +128,11 @@ impl Machine {
     /// Lets QEMU end in order, so that its plugin reports.
     pub(crate) fn quit(mut self) -> Result<()> {
         self.control.command("quit", json!({}))?;
+        // The console is closed before the plugin reports: only the end of the process tells.
         let started = Instant::now();
-        while !matches!(self.observed.recv_timeout(PATIENCE), Ok(Observed::Gone)) {
+        while self.child.try_wait().context("can not tell whether qemu has ended")?.is_none() {
             ensure!(started.elapsed() < PATIENCE, "qemu does not end within {} s", PATIENCE.as_secs());
+            std::thread::sleep(Duration::from_millis(2));
         }
         Ok(())
     }
