@@ -176,7 +176,7 @@ struct Run<'r, 'p, S, M, C, K> {
     config: &'r Config<'r>,
     handoff: &'r mut Handoff,
     journal: Journal,
-    /// Whether no commit has failed and no watchdog was missing in this boot.
+    /// Whether no commit has failed in this boot.
     may_write: bool,
     situation: Situation,
     loaded: Option<Bootable>,
@@ -209,7 +209,10 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
     fn take(&mut self, step: &Step) -> Option<End> {
         match *step {
             Step::Commit(ref state) => {
-                self.commit(state);
+                // The intent of a trial is committed only for an image that lies where it runs.
+                if state.in_flight.is_none_or(|slot| self.is_loaded(slot)) {
+                    self.commit(state);
+                }
                 None
             }
             Step::Examine(slot) => {
@@ -218,7 +221,10 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
             }
             Step::Boot(slot, why) => self.boot_slot(slot, why),
             Step::Golden => self.boot_golden(),
-            Step::Recover => Some(End::Recover),
+            Step::Recover(reason) => {
+                self.handoff.halt_reason = reason;
+                Some(End::Recover)
+            }
             Step::Halt(reason) => {
                 self.handoff.halt_reason = reason;
                 Some(End::Halt(reason))
@@ -307,17 +313,13 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
         Header::verify(bytes, self.config.anchor, &expect, self.ports.crypto)
     }
 
-    /// Jumps to a slot's verified image. An image that another one has overwritten since is loaded again, and judged again.
+    /// Jumps to a slot's verified image.
     fn boot_slot(&mut self, slot: Slot, why: Why) -> Option<End> {
-        if self.loaded.as_ref().map(Bootable::region) != Some(Region::Slot(slot)) {
-            let chosen = self.situation.slots.of(slot).digest();
-            self.examine(slot);
-            if self.situation.slots.of(slot).digest() != chosen {
-                return None;
-            }
+        if !self.is_loaded(slot) {
+            return None;
         }
         if self.arm(why).is_err() && why == Why::Trial {
-            self.may_write = false;
+            self.give_up(slot);
             return None;
         }
         if let Some(state) = self.journal.state() {
@@ -326,6 +328,25 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
             self.handoff.attempts_left = entry.attempts_left;
         }
         self.hand_over(Booted::Slot(slot), why)
+    }
+
+    /// Whether the slot's image lies where it runs. One that another image has overwritten is loaded again, and judged again.
+    fn is_loaded(&mut self, slot: Slot) -> bool {
+        if self.loaded.as_ref().map(Bootable::region) == Some(Region::Slot(slot)) {
+            return true;
+        }
+        let chosen = self.situation.slots.of(slot).digest();
+        self.examine(slot);
+        self.situation.slots.of(slot).digest() == chosen
+    }
+
+    /// A trial that has no deadline does not start, and is not tried again.
+    fn give_up(&mut self, slot: Slot) {
+        let sequence = self.journal.next_sequence();
+        if let Some(mut state) = self.journal.state().copied() {
+            state.reject(slot, Reason::NoWatchdog, sequence);
+            self.commit(&state);
+        }
     }
 
     fn boot_golden(&mut self) -> Option<End> {

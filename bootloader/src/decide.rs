@@ -99,8 +99,8 @@ pub enum Step {
     Boot(Slot, Why),
     /// Verify and jump to the golden image.
     Golden,
-    /// Enter the board's recovery.
-    Recover,
+    /// Enter the board's recovery, for this reason.
+    Recover(Reason),
     /// Stop: nothing verifies.
     Halt(Reason),
 }
@@ -273,7 +273,7 @@ fn last_resort(situation: &Situation, state: Option<&State>) -> Step {
         return Step::Golden;
     }
     if situation.recovery == Fallback::Untried {
-        return Step::Recover;
+        return Step::Recover(halt_reason(situation, state));
     }
     if let Some(slot) = first_unread(situation) {
         return Step::Examine(slot);

@@ -41,7 +41,7 @@ impl ResetCause {
 ///
 /// One byte on storage: 0 = none, 1..=99 = [`Rejection::code`], 100.. = the others, stable and append-only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
-#[serde(try_from = "u8", into = "u8")]
+#[serde(from = "u8", into = "u8")]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Reason {
     /// Nothing happened.
@@ -67,6 +67,10 @@ pub enum Reason {
     Operator,
     /// The storage could not be read when the journal was lost.
     ReadError,
+    /// The watchdog did not start, so that the trial could not.
+    NoWatchdog,
+    /// A code of a newer writer. A reason decides nothing, so that its record is as good as any other.
+    Other(u8),
 }
 
 impl Reason {
@@ -85,13 +89,15 @@ impl Reason {
             Self::Condemned => 106,
             Self::Operator => 107,
             Self::ReadError => 108,
+            Self::NoWatchdog => 109,
+            Self::Other(code) => code,
         }
     }
 
-    /// The reason of a stable code, or `None` when no reason has it.
+    /// The reason of a stable code; [`Reason::Other`] when this version knows none.
     #[must_use]
-    pub const fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
+    pub const fn from_code(code: u8) -> Self {
+        match code {
             0 => Self::None,
             100 => Self::Watchdog,
             101 => Self::SoftwareReset,
@@ -102,18 +108,16 @@ impl Reason {
             106 => Self::Condemned,
             107 => Self::Operator,
             108 => Self::ReadError,
+            109 => Self::NoWatchdog,
             other => match Rejection::from_code(other) {
                 Some(rejection) => Self::Refused(rejection),
-                None => return None,
+                None => Self::Other(other),
             },
-        })
+        }
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
-        Self::from_code(reader.byte()).unwrap_or_else(|| {
-            reader.fail();
-            Self::None
-        })
+        Self::from_code(reader.byte())
     }
 
     /// What a reset of an unconfirmed trial is remembered as. `None` for a power cut, which is nobody's fault.
@@ -143,6 +147,8 @@ impl Reason {
             Self::Condemned => "the running system declared itself broken",
             Self::Operator => "an operator rejected the slot",
             Self::ReadError => "the storage could not be read",
+            Self::NoWatchdog => "the watchdog did not start, so that the trial could not",
+            Self::Other(_) => "a reason that this version does not know",
         }
     }
 }
@@ -153,21 +159,9 @@ impl From<Reason> for u8 {
     }
 }
 
-/// A byte that is the code of no reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownReason;
-
-impl fmt::Display for UnknownReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown reason code")
-    }
-}
-
-impl TryFrom<u8> for Reason {
-    type Error = UnknownReason;
-
-    fn try_from(code: u8) -> Result<Self, UnknownReason> {
-        Self::from_code(code).ok_or(UnknownReason)
+impl From<u8> for Reason {
+    fn from(code: u8) -> Self {
+        Self::from_code(code)
     }
 }
 

@@ -66,7 +66,7 @@ pub fn next_boot(start: Start<'_>, mut examine: impl FnMut(Slot, Option<&State>)
                 next_sequence += 1;
             }
             Step::Examine(slot) => *situation.slots.of_mut(slot) = examine(slot, state.as_ref()),
-            Step::Boot(..) | Step::Golden | Step::Recover | Step::Halt(_) => break,
+            Step::Boot(..) | Step::Golden | Step::Recover(_) | Step::Halt(_) => break,
         }
     }
     NextBoot { reset_cause: start.reset_cause.name(), images: start.images, steps }
@@ -87,7 +87,7 @@ fn explain(step: &Step, state: Option<&State>, cause: ResetCause) -> ExplainedSt
         Step::Examine(slot) => explained(format!("verify the image in slot {}", slot.name()), "never_unverified"),
         Step::Boot(slot, why) => explain_boot(*slot, *why),
         Step::Golden => explained("boot the golden image, if it verifies".to_owned(), "last_resort_is_ordered"),
-        Step::Recover => explained("enter recovery".to_owned(), "last_resort_is_ordered"),
+        Step::Recover(_) => explained("enter recovery".to_owned(), "last_resort_is_ordered"),
         Step::Halt(reason) => explained(format!("halt: {reason} (code {})", reason.code()), "last_resort_is_ordered"),
     }
 }

@@ -19,11 +19,11 @@ pub use writer::Install;
 use crate::anchor::TrustAnchor;
 use crate::crypto::{Crypto, Digest};
 use crate::decide::Why;
-use crate::handoff::{Booted, Handoff, Reads};
+use crate::handoff::{Booted, Handoff, Reads, Verdict};
 use crate::image::{Expectations, FORMAT_VERSION, HEADER_SIZE, Header, HeaderDigest, Identity, SlotUse, short_digest};
 use crate::journal::{Journal, LAYOUT_VERSION, Phase, Policy, State};
 use crate::rejection::Rejection;
-use crate::slot::Slot;
+use crate::slot::{BySlot, Slot};
 use crate::storage::{MonotonicCounter, Region, Storage};
 
 /// What a writer knows of its host.
@@ -79,6 +79,7 @@ pub struct Session<'a, S, C, N> {
     counter: &'a mut N,
     host: Host<'a>,
     running: Running,
+    verdicts: BySlot<Verdict>,
     loader_version: u16,
     reads: Reads,
     journal: Journal,
@@ -111,15 +112,36 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
             return Err(Refusal::LoaderReadsOtherFormats.into());
         }
         let journal = Journal::open(storage, &host.policy);
-        let running = Running::of(handoff);
-        Ok(Self { storage, crypto, counter, host, running, loader_version: handoff.loader_version, reads: handoff.reads.clone(), journal })
+        let mut session = Self {
+            storage,
+            crypto,
+            counter,
+            host,
+            running: Running::of(handoff),
+            verdicts: handoff.verdicts,
+            loader_version: handoff.loader_version,
+            reads: handoff.reads.clone(),
+            journal,
+        };
+        session.raise_lagging_counter();
+        Ok(session)
     }
 
     /// A writer on storage that nothing runs from, for tools. It takes the loader for one of this build.
     pub fn offline(storage: &'a mut S, crypto: &'a mut C, counter: &'a mut N, host: Host<'a>) -> Self {
         let journal = Journal::open(storage, &host.policy);
         let reads = Reads::of_this_build(host.anchor);
-        Self { storage, crypto, counter, host, running: Running::Offline, loader_version: crate::LOADER_VERSION, reads, journal }
+        let verdicts = BySlot { a: Verdict::NotExamined, b: Verdict::NotExamined };
+        Self { storage, crypto, counter, host, running: Running::Offline, verdicts, loader_version: crate::LOADER_VERSION, reads, journal }
+    }
+
+    /// A confirm that could not raise the counter left it behind the journal. Trying again can only help.
+    fn raise_lagging_counter(&mut self) {
+        if let Some(floor) = self.journal.state().map(|state| state.floor)
+            && self.counter.value().is_ok_and(|value| value < floor)
+        {
+            let _ = self.counter.raise(floor);
+        }
     }
 
     /// The boot state; `None` when the journal is lost.
@@ -138,7 +160,7 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
     ///
     /// # Errors
     /// A trial is running and not confirmed, or the only slot that does not run is the only confirmed one.
-    pub fn inactive(&self) -> Result<InactiveSlot, InstallError> {
+    pub fn inactive(&mut self) -> Result<InactiveSlot, InstallError> {
         let state = self.base_state();
         let slot = match self.running {
             Running::Slot { slot, .. } => slot.other(),
@@ -151,7 +173,7 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
     ///
     /// # Errors
     /// As [`Session::inactive`], and when it is the running slot.
-    pub fn inactive_slot(&self, slot: Slot) -> Result<InactiveSlot, InstallError> {
+    pub fn inactive_slot(&mut self, slot: Slot) -> Result<InactiveSlot, InstallError> {
         let state = self.base_state();
         if self.running.is_slot(slot) {
             return Err(Refusal::RunningSlot.into());
@@ -161,10 +183,24 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
         {
             return Err(Refusal::TrialPending.into());
         }
-        if state.is_only_confirmed(slot) {
+        if state.is_only_confirmed(slot) && !self.is_beyond_use(slot, &state)? {
             return Err(Refusal::OnlyConfirmedSlot.into());
         }
         Ok(InactiveSlot { slot })
+    }
+
+    /// Whether a confirmed image is one that no boot can use any more: the loader refused it in this boot and had to start the other slot as a last
+    /// resort, and it is refused here again. A host in that state could not be updated otherwise. A read error proves nothing.
+    fn is_beyond_use(&mut self, slot: Slot, state: &State) -> Result<bool, InstallError> {
+        let refused_at_boot = matches!(self.verdicts.of(slot), Verdict::Refused(_));
+        if !refused_at_boot || !matches!(self.running, Running::Slot { why: Why::LastResort, .. }) {
+            return Ok(false);
+        }
+        match self.verify_confirmed(slot, state) {
+            Err(InstallError::Refused(Refusal::Image(_))) => Ok(true),
+            Ok(()) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The journal's state, or the state of a host that no image is known of.

@@ -98,6 +98,8 @@ pub enum InstallError {
     Commit(CommitError),
     /// The storage failed.
     Storage,
+    /// The image *is* confirmed, but the monotonic counter could not be raised to the new floor. The next session tries again.
+    CounterNotRaised,
 }
 
 impl fmt::Display for InstallError {
@@ -106,6 +108,9 @@ impl fmt::Display for InstallError {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Commit(error) => error.fmt(f),
             Self::Storage => StorageError.fmt(f),
+            Self::CounterNotRaised => {
+                f.write_str("the image is confirmed, but the monotonic counter could not be raised: open another session to try again")
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
     ///
     /// # Errors
     /// Refused unless the running slot *is* the trial. A commit that fails or does not read back: the trial is not confirmed.
+    /// [`InstallError::CounterNotRaised`]: it is.
     pub fn confirm(&mut self) -> Result<(), InstallError> {
         let slot = self.running_trial()?;
         self.accept(slot)
@@ -38,7 +39,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
     /// Declares the running confirmed system broken.
     ///
     /// # Errors
-    /// Refused unless the running slot is confirmed and the other one is too.
+    /// Refused unless the running slot is confirmed and the other one is too, with an image that still verifies.
     pub fn condemn(&mut self) -> Result<(), InstallError> {
         let Running::Slot { slot, digest, .. } = self.running else {
             return Err(Refusal::NotConfirmed.into());
@@ -50,6 +51,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
         if state.is_only_confirmed(slot) {
             return Err(Refusal::OnlyConfirmedSlot.into());
         }
+        self.verify_confirmed(slot.other(), &state)?;
         state.reject(slot, Reason::Condemned, self.journal.next_sequence());
         self.commit(&state)
     }
@@ -71,10 +73,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
         if state.phase(target) != Phase::Confirmed {
             return Err(Refusal::NoOtherImage.into());
         }
-        let header = self.verify_slot(target, &state)?;
-        if header.short_digest() != state.slots.of(target).digest {
-            return Err(Rejection::NotTheArmedImage.into());
-        }
+        self.verify_confirmed(target, &state)?;
         state.preferred = target;
         self.commit(&state)
     }
@@ -171,7 +170,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
         self.cut_off(slot.other(), &mut state);
         let floor = state.floor;
         self.commit(&state)?;
-        Ok(self.counter.raise(floor)?)
+        self.counter.raise(floor).map_err(|_| InstallError::CounterNotRaised)
     }
 
     /// Adds the keys of the anchor that an image revokes.
@@ -206,6 +205,12 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
         let mut window = self.storage.region(Region::Slot(slot));
         verify_stored(&header, &mut window, self.crypto)?;
         Ok(header)
+    }
+
+    /// Whether a slot holds the image that the journal speaks of, whole and acceptable.
+    pub(super) fn verify_confirmed(&mut self, slot: Slot, state: &State) -> Result<(), InstallError> {
+        let header = self.verify_slot(slot, state)?;
+        if header.short_digest() == state.slots.of(slot).digest { Ok(()) } else { Err(Rejection::NotTheArmedImage.into()) }
     }
 
     fn state_after_loss(&mut self) -> State {

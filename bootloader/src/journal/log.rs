@@ -119,6 +119,12 @@ impl Journal {
         self.newest.sequence == 0
     }
 
+    /// Whether neither log could be read: the newest record may be in either, so that nothing is written over it.
+    const fn is_unreadable(&self) -> bool {
+        let [first, second] = &self.logs;
+        self.is_lost() && first.read_error && second.read_error
+    }
+
     /// The sequence that the next commit will have: greater than every sequence that the logs may still hold.
     ///
     /// Every torn record behind the newest one may have been begun with the next sequence of its time; a log that lacks the newest record may have
@@ -166,6 +172,9 @@ impl Journal {
         self.read(storage, policy);
         if self.sequence() != expected_sequence {
             return Err(CommitError::Stale);
+        }
+        if self.is_unreadable() {
+            return Err(CommitError::Storage);
         }
         let sequence = self.next_sequence();
         if sequence >= NUMBER_LIMIT {

@@ -158,7 +158,9 @@ impl StorageJob for Apply<'_> {
 fn as_failure(error: InstallError, path: &Path) -> Failure {
     match error {
         InstallError::Refused(refusal) => Refusal::Journal(refusal).into(),
-        failed @ (InstallError::Commit(_) | InstallError::Storage) => Failure::Trouble(anyhow::anyhow!("{}: {failed}", path.display())),
+        failed @ (InstallError::Commit(_) | InstallError::Storage | InstallError::CounterNotRaised) => {
+            Failure::Trouble(anyhow::anyhow!("{}: {failed}", path.display()))
+        }
     }
 }
 

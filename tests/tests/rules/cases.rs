@@ -116,7 +116,7 @@ pub(crate) fn run(case: &Case) -> Run {
                 assert!(matches!(situation.slots.of(slot), Knowledge::Verified(_)), "never_unverified: {case:?}");
                 End::Boot(slot, why)
             }
-            Step::Recover => End::Recover,
+            Step::Recover(_) => End::Recover,
             Step::Halt(reason) => End::Halt(reason),
         };
         return run;

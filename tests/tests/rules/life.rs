@@ -158,8 +158,9 @@ fn trial_has_a_deadline() {
         let (mut host, a, _) = trial_armed::<WRITE, ERASE>(geometry);
         host.machine.broken_watchdog = true;
         let boot = host.boot(ResetCause::Software);
-        assert_runs(&host, &boot, &a, Slot::A, Why::Fallback);
+        assert_runs(&host, &boot, &a, Slot::A, Why::Confirmed);
         assert!(boot.events.contains(&Event::NoWatchdog));
+        assert_eq!(host.state().map(|state| state.slots.b.reason), Some(Reason::NoWatchdog));
 
         let (mut host, _, b) = trial_armed::<WRITE, ERASE>(geometry);
         host.settings.watchdog = WatchdogUse::TrialsMayHang;

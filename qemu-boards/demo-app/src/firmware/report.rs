@@ -40,7 +40,7 @@ pub(super) fn handoff(console: Uart, handoff: &Handoff) {
 pub(super) fn refused(mut console: Uart, error: &InstallError) {
     let code = match error {
         InstallError::Refused(refusal) => refusal.code(),
-        InstallError::Commit(_) | InstallError::Storage => NO_REFUSAL,
+        InstallError::Commit(_) | InstallError::Storage | InstallError::CounterNotRaised => NO_REFUSAL,
     };
     let _ = writeln!(console, "app: refused code={code} reason={error}");
 }

@@ -1,0 +1,104 @@
+//! One test for each fault that reviews of the core found, named after what holds since.
+
+use twinslot_bootloader::decide::Why;
+use twinslot_bootloader::install::{InstallError, Refusal};
+use twinslot_bootloader::journal::{Phase, SlotState, State};
+use twinslot_bootloader::reason::{Reason, ResetCause};
+use twinslot_bootloader::slot::Slot;
+use twinslot_bootloader::storage::Region;
+use twinslot_tests::geometry::NOR;
+use twinslot_tests::host::{Host, image, signed};
+use twinslot_tests::image::ImageBuilder;
+
+const A: Region = Region::Slot(Slot::A);
+const B: Region = Region::Slot(Slot::B);
+
+type Nor = Host<4, 4096>;
+
+#[test]
+fn a_host_on_its_last_resort_can_be_updated() {
+    let (a, b) = (image(1), image(2));
+    let mut host = Nor::running(NOR, &a);
+    host.storage.put(B, &b.slot);
+    let mut state = host.state().expect("a journal");
+    state.slots.b = SlotState::confirmed(b.short_digest()).rejected(Reason::HealthCheck);
+    host.set_state(&state);
+    host.storage.flip(A, 4096 + 7, 1);
+    assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::B, Why::LastResort)));
+    assert_eq!(host.install(&image(3)), Ok(()), "the confirmed image was refused in this boot: {:?}", host.handoff.verdicts.a);
+}
+
+#[test]
+fn a_trial_that_never_ran_pays_nothing() {
+    let mut host = Nor::running(NOR, &image(1));
+    host.install(&image(2)).expect("an install");
+    host.machine.broken_watchdog = true;
+    for _ in 0..4 {
+        host.boot(ResetCause::Software);
+    }
+    let entry = host.state().expect("a journal").slots.b;
+    assert_eq!((entry.phase, entry.reason), (Phase::Rejected, Reason::NoWatchdog), "the confirmed system reset the machine, not the trial");
+}
+
+#[test]
+fn a_confirm_that_is_committed_is_not_told_as_failed() {
+    let of = |seed, counter| signed(ImageBuilder::new(seed).counter(counter));
+    let mut host = Nor::running(NOR, &of(1, 5));
+    host.install(&of(2, 7)).expect("an install");
+    host.boot(ResetCause::Software);
+    host.counter.present = true;
+    // It answers while the floor is read and fails when it is raised.
+    host.counter.fails_to_raise = true;
+    assert_eq!(host.confirm(), Err(InstallError::CounterNotRaised));
+    assert_eq!(host.state().expect("a journal").slots.b.phase, Phase::Confirmed, "the error says that it is");
+    host.counter.fails_to_raise = false;
+    host.write(|_session| Ok(())).expect("a session");
+    assert_eq!(host.counter.value, 7, "the next session raises what lagged");
+}
+
+#[test]
+fn floor_survives_a_moment_in_which_no_log_can_be_read() {
+    let mut host = Nor::running(NOR, &image(1));
+    let state = host.state().expect("a journal");
+    host.set_state(&State { floor: 5, ..state });
+    host.storage.fail_reads(Region::Log0);
+    host.storage.fail_reads(Region::Log1);
+    host.boot(ResetCause::PowerOn);
+    host.storage.flash.heal();
+    host.boot(ResetCause::PowerOn);
+    assert_eq!(host.state().expect("a journal").floor, 5);
+}
+
+#[test]
+fn condemn_goes_to_an_image_that_verifies() {
+    let mut host = Nor::running(NOR, &image(1));
+    host.update(&image(2)).expect("an update");
+    host.boot(ResetCause::Software);
+    host.storage.flip(A, 4096 + 7, 1);
+    let told = host.write(|session| session.condemn());
+    assert!(matches!(told, Err(InstallError::Refused(Refusal::Image(_)))), "{told:?}: there is no image to go to");
+}
+
+#[test]
+fn a_reason_of_a_newer_writer_does_not_tear_a_record() {
+    let mut host = Nor::running(NOR, &image(1));
+    let mut state = host.state().expect("a journal");
+    state.slots.b.reason = Reason::Other(99);
+    host.set_state(&state);
+    assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::A, Why::Confirmed)));
+    assert_eq!(host.state(), Some(state));
+}
+
+#[test]
+fn a_good_confirmed_image_stays_untouchable_on_the_last_resort() {
+    let (a, b) = (image(1), image(2));
+    let mut host = Nor::running(NOR, &a);
+    host.storage.put(B, &b.slot);
+    let mut state = host.state().expect("a journal");
+    state.slots.b = SlotState::confirmed(b.short_digest()).rejected(Reason::HealthCheck);
+    host.set_state(&state);
+    host.storage.flip(A, 4096 + 7, 1);
+    assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::B, Why::LastResort)));
+    host.storage.flip(A, 4096 + 7, 1);
+    assert_eq!(host.install(&image(3)), Err(Refusal::OnlyConfirmedSlot.into()), "it was refused at boot and verifies now: nothing proves it dead");
+}
