@@ -8,15 +8,15 @@ use std::{
 
 use anyhow::Context as _;
 use twinslot_bootloader::{
-    image::{HEADER_SIZE, HeaderBytes, manifest::Manifest},
+    image::{
+        HEADER_SIZE, HeaderBytes,
+        manifest::{EXTRA_RELEASE, Manifest},
+    },
     rejection::Rejection,
     storage::{ReadAt, StorageError},
 };
 
 use crate::{refusal::Refusal, report::Failure};
-
-/// The tag of a manifest's `extra` entry that marks a release. Loaders ignore it; `sign` and `assemble` refuse published test keys beside it.
-pub const RELEASE_TAG: u16 = 1;
 
 /// An open slot image and its header bytes. Nothing in it is trusted.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl ImageFile {
 /// Whether a manifest carries the release mark.
 #[must_use]
 pub fn is_release(manifest: &Manifest) -> bool {
-    manifest.extra.iter().any(|extra| extra.tag == RELEASE_TAG)
+    manifest.extra.iter().any(|extra| extra.tag == EXTRA_RELEASE)
 }
 
 impl ReadAt for ImageFile {

@@ -16,8 +16,8 @@ use crate::workspace::Workspace;
 const FIRMWARE_TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 5] =
-    [("qemu-system-arm", "qemu-system-arm"), ("clang", "clang"), ("openssl", "openssl"), ("git", "git"), ("time", "time")];
+const PROGRAMS: [(&str, &str); 6] =
+    [("qemu-system-arm", "qemu-system-arm"), ("clang", "clang"), ("openssl", "openssl"), ("git", "git"), ("time", "time"), ("python3", "python3")];
 
 /// The oldest emulator whose boards behave as the scenarios need.
 const OLDEST_EMULATOR: EmulatorVersion = EmulatorVersion { major: 7, minor: 2 };

@@ -176,6 +176,9 @@ pub enum Check {
     ByOs,
 }
 
+/// Tag of an [`Extra`] without data: the image is a release, and no published test key may sign it. Tools look at it; loaders do not.
+pub const EXTRA_RELEASE: u16 = 1;
+
 /// A signed tag that old loaders ignore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extra {

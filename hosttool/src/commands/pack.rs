@@ -15,13 +15,12 @@ use twinslot_bootloader::{
     image::{
         HeaderBytes, Product, check_format,
         draft::{DraftError, unsigned_header},
-        manifest::{Check, Encoding, Extra, Kind, Manifest, NUMBER_LIMIT, Part, SlotRule, Version},
+        manifest::{Check, EXTRA_RELEASE, Encoding, Extra, Kind, Manifest, NUMBER_LIMIT, Part, SlotRule, Version},
     },
 };
 
 use crate::{
     hex,
-    image_file::RELEASE_TAG,
     output::{Access, NewFile},
     pack::{PartSpec, StreamError, Streamed, check_parts, kind_name, parse_number, parse_version, stream},
     refusal::Refusal,
@@ -175,7 +174,7 @@ fn manifest(arguments: &Arguments, streamed: &Streamed, created: u64) -> Result<
 const MIN_LOADER: u16 = 1;
 
 fn release_mark() -> Extra {
-    Extra { tag: RELEASE_TAG, data: heapless::Vec::new() }
+    Extra { tag: EXTRA_RELEASE, data: heapless::Vec::new() }
 }
 
 fn limited<T, const N: usize>(items: impl Iterator<Item = T>, option: &str, most: usize) -> Result<heapless::Vec<T, N>, anyhow::Error> {
