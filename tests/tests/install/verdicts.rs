@@ -196,7 +196,7 @@ fn a_trial_that_the_last_resort_started_is_not_confirmed() {
 }
 
 #[test]
-fn a_confirmed_slot_is_a_confirmed_slot() {
+fn a_confirm_records_the_image_and_clears_counters_and_reason() {
     let (mut host, _, b) = updated();
     assert_eq!(host.state().expect("a journal").slots.b, SlotState::confirmed(b.short_digest()));
 }
