@@ -43,7 +43,7 @@ impl BundleLayout {
     pub const HEADER_AT: u64 = 8;
 
     /// The offset of the chunk table.
-    pub const TABLE_AT: u64 = 8 + HEADER_SIZE_U64;
+    pub const TABLE_AT: u64 = Self::HEADER_AT + HEADER_SIZE_U64;
 
     /// The layout of a bundle whose image is `image_len` bytes long.
     #[must_use]

@@ -4,7 +4,7 @@ use core::fmt;
 
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
-use super::record::{RECORD_SIZE, Record, checksum, encode, foreign_sequence, stride};
+use super::record::{RECORD_SIZE, Record, checksum, encode, sequence_of, stride};
 use super::state::{Policy, State};
 use crate::codec::NUMBER_LIMIT;
 use crate::storage::{MAX_WRITE_SIZE, Region, Storage, StorageError, Window};
@@ -259,7 +259,7 @@ impl Log {
                 self.begun = first.is_ok() && Record::decode(&bytes, policy).is_some();
                 break;
             } else {
-                self.highest_foreign = self.highest_foreign.max(foreign_sequence(&bytes).unwrap_or(0));
+                self.highest_foreign = self.highest_foreign.max(sequence_of(&bytes).unwrap_or(0));
             }
             self.torn_behind = self.torn_behind.saturating_add(1);
         }
@@ -286,7 +286,7 @@ impl Log {
 
 const LOGS: [Region; 2] = [Region::Log0, Region::Log1];
 
-/// Bytes of one record place for `F`.
+/// Bytes of one record place.
 fn place_size<S: Storage>(storage: &S) -> u32 {
     let write_size = u32::try_from(S::Flash::WRITE_SIZE).unwrap_or(u32::MAX);
     stride(write_size, storage.tear_size())
