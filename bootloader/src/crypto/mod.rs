@@ -1,7 +1,7 @@
 //! The verification port: Ed25519 and SHA-256.
 //!
-//! [`Builtin`] is sha2 and a strict verification of our own over salty's curve arithmetic. A board may bring hardware or CPU instructions, a simulator
-//! something cheap.
+//! [`Builtin`] is sha2 and a strict verification of our own over salty's curve arithmetic. A board may bring hardware or CPU instructions, a
+//! simulator something cheap.
 
 mod ed25519;
 mod sha512;

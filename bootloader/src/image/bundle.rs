@@ -98,8 +98,8 @@ pub const fn index_entry(stored_len: u32, compressed: bool) -> [u8; INDEX_ENTRY]
 /// The stored chunks in order, from the index bytes.
 ///
 /// # Errors
-/// The iterator yields [`Rejection::BundleIndexInvalid`] for a plain chunk of another length than the image's chunk, and for a stored length of zero or
-/// of more than twice a chunk.
+/// The iterator yields [`Rejection::BundleIndexInvalid`] for a plain chunk of another length than the image's chunk, and for a stored length of zero
+/// or of more than twice a chunk.
 pub fn stored_chunks(layout: BundleLayout, index: &[u8]) -> impl Iterator<Item = Result<StoredChunk, Rejection>> {
     let mut offset = layout.chunks_at();
     let (entries, rest) = index.as_chunks::<INDEX_ENTRY>();

@@ -144,8 +144,8 @@ impl Journal {
         base.saturating_add(u64::from(begun))
     }
 
-    /// Whether both logs end in the same record with nothing torn behind it. A log that can only be reclaimed by erasing it after a read error is left
-    /// alone while its mirror is good.
+    /// Whether both logs end in the same record with nothing torn behind it. A log that can only be reclaimed by erasing it after a read error is
+    /// left alone while its mirror is good.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         let [first, second] = &self.logs;
