@@ -77,7 +77,9 @@ pub struct Verified {
 }
 
 impl Verified {
-    pub(crate) fn of(header: &Header) -> Self {
+    /// What a verified header says, for an image whose parts hold too.
+    #[must_use]
+    pub fn of(header: &Header) -> Self {
         let manifest = header.manifest();
         Self { digest: header.short_digest(), security_counter: manifest.security_counter, version: manifest.version }
     }
