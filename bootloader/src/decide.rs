@@ -293,8 +293,17 @@ fn last_resort(situation: &Situation, state: Option<&State>) -> Step {
         return Step::Examine(slot);
     }
     match best_verified(situation) {
-        Some(slot) => Step::Boot(slot, Why::LastResort),
+        Some(slot) => Step::Boot(less_doubtful(slot, situation, state), Why::LastResort),
         None => Step::Halt(halt_reason(situation, state)),
+    }
+}
+
+/// `slot`, unless the other one verified too and the journal has less against it. Otherwise an update that failed its trial would win the last resort
+/// for good, over the image that installed it.
+fn less_doubtful(slot: Slot, situation: &Situation, state: Option<&State>) -> Slot {
+    match state {
+        Some(state) if situation.slots.of(slot.other()).digest().is_some() && state.doubts(slot.other()) < state.doubts(slot) => slot.other(),
+        _ => slot,
     }
 }
 

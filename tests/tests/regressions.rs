@@ -101,3 +101,52 @@ fn a_good_confirmed_image_stays_untouchable_on_the_last_resort() {
     host.storage.flip(A, 4096 + 7, 1);
     assert_eq!(host.install(&image(3)), Err(Refusal::OnlyConfirmedSlot.into()), "it was refused at boot and verifies now: nothing proves it dead");
 }
+
+#[test]
+fn a_slot_that_was_named_before_the_state_changed_is_checked_again() {
+    let mut host = Nor::running(NOR, &image(1));
+    host.update(&image(2)).expect("an update");
+    host.boot(ResetCause::Software);
+    let third = image(3);
+    let told = host.write(|session| {
+        let slot = session.inactive()?;
+        session.condemn()?;
+        session.install(slot, third.header(), &third.table).map(|_| ())
+    });
+    assert_eq!(told, Err(Refusal::OnlyConfirmedSlot.into()));
+
+    let mut host = Nor::running(NOR, &image(1));
+    host.update(&image(2)).expect("an update");
+    host.boot(ResetCause::Software);
+    let slot = host.write_offline(|session| session.inactive_slot(Slot::B)).expect("a slot of another session");
+    assert_eq!(host.write(|session| session.install(slot, third.header(), &third.table).map(|_| ())), Err(Refusal::RunningSlot.into()));
+}
+
+#[test]
+fn an_update_that_failed_from_the_last_resort_does_not_win_the_last_resort() {
+    for cause in [ResetCause::Watchdog, ResetCause::Fault, ResetCause::Software, ResetCause::Unknown] {
+        let (a, b) = (image(1), image(2));
+        let mut host = Nor::running(NOR, &a);
+        host.storage.put(B, &b.slot);
+        let mut state = host.state().expect("a journal");
+        state.slots.b = SlotState::confirmed(b.short_digest()).rejected(Reason::HealthCheck);
+        host.set_state(&state);
+        host.storage.flip(A, 4096 + 7, 1);
+        host.boot(ResetCause::PowerOn);
+        host.install(&signed(ImageBuilder::new(3).counter(9))).expect("the way out");
+        for _ in 0..3 {
+            assert_eq!(host.boot(cause).slot(), Some((Slot::A, Why::Trial)));
+        }
+        assert_eq!(host.boot(cause).slot(), Some((Slot::B, Why::LastResort)), "the image that installed the update goes on");
+    }
+}
+
+#[test]
+fn a_floor_that_somebody_wrote_into_the_journal_does_not_reach_the_counter() {
+    let mut host = Nor::running(NOR, &signed(ImageBuilder::new(1).counter(3)));
+    let state = host.state().expect("a journal");
+    host.counter.present = true;
+    host.set_state(&State { floor: u32::MAX, ..state });
+    host.write(|_session| Ok(())).expect("a session");
+    assert_eq!(host.counter.value, 3, "what the confirmed image's signed header vouches for, and no more");
+}

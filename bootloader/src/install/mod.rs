@@ -135,12 +135,20 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
         Self { storage, crypto, counter, host, running: Running::Offline, verdicts, loader_version: crate::LOADER_VERSION, reads, journal }
     }
 
-    /// A confirm that could not raise the counter left it behind the journal. Trying again can only help.
+    /// A confirm that could not raise the counter left it behind the journal. It is raised to what a confirmed image's signed header vouches for: a
+    /// floor that somebody wrote into the journal must never reach a counter that can not go back.
     fn raise_lagging_counter(&mut self) {
-        if let Some(floor) = self.journal.state().map(|state| state.floor)
-            && self.counter.value().is_ok_and(|value| value < floor)
-        {
-            let _ = self.counter.raise(floor);
+        let Some(state) = self.journal.state().copied() else {
+            return;
+        };
+        let confirmed = Slot::BOTH.into_iter().filter(|slot| state.phase(*slot) == Phase::Confirmed);
+        for slot in confirmed {
+            if self.counter.value().is_ok_and(|value| value < state.floor)
+                && let Ok(header) = self.read_header(slot, 0, &state)
+                && header.short_digest() == state.slots.of(slot).digest
+            {
+                let _ = self.counter.raise(state.floor.min(header.manifest().security_counter));
+            }
         }
     }
 

@@ -43,7 +43,8 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
         header: &[u8; HEADER_SIZE],
         table: &'s [u8],
     ) -> Result<Install<'s, 'a, S, C, N>, InstallError> {
-        let InactiveSlot { slot } = slot;
+        // The state may have changed since the slot was named, and it may have been named by another session.
+        let InactiveSlot { slot } = self.inactive_slot(slot.slot())?;
         let state = self.base_state();
         let floor = self.floor(&state)?;
         let verified = self.verify_header(header, slot, floor, &state)?;

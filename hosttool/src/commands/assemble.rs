@@ -65,6 +65,9 @@ impl fmt::Display for Assembled {
             writeln!(f, "  {offset:#010x} {region:<8} {len} bytes, {what}")?;
         }
         writeln!(f, "  journal  {}", if self.journal { "written" } else { "empty: the first boot puts every authentic image on trial" })?;
+        if self.placed.iter().any(|placed| placed.region == "staging") {
+            writeln!(f, "staging bundle NOT verified: the installer on the board does that")?;
+        }
         writeln!(f, "images {}", if self.verified { "verified" } else { "NOT verified: give --trust" })
     }
 }

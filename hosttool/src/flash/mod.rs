@@ -1,6 +1,6 @@
 //! Programming a board: a plan, a port to a flash, and a driver that erases, programs, reads back and verifies.
 //!
-//! Order: the journal is erased first and written last, so that a programming that is cut leaves a board without boot state, never one whose boot
+//! Order: when a slot or the boot state is programmed, the journal is erased first and written last, so that a programming that is cut leaves a board without boot state, never one whose boot
 //! state speaks of other images.
 
 mod plan;

@@ -57,7 +57,10 @@ impl FlashPlan {
         let image = tempfile::tempfile().context("a temporary file can not be created")?;
         assembly.write_to(&image)?;
         let mut plan = Self { erases: Vec::new(), pieces: Vec::new() };
-        plan.erase_journal(&assembly.layout, base);
+        // The boot state binds to the slots' images; a loader, a golden image or a staged bundle leaves it, and the floor in it, alone.
+        if assembly.state.is_some() || assembly.placed.iter().any(|placed| placed.region.starts_with("slot")) {
+            plan.erase_journal(&assembly.layout, base);
+        }
         plan.add_regions(&assembly, base, &image)?;
         if let Some(loader) = &sources.loader {
             plan.add_loader(read_loader(loader, &assembly.layout)?, &assembly.layout);

@@ -133,13 +133,21 @@ impl World<'_> {
         if self.case.recovery {
             return End::Recover;
         }
-        match self.best() {
+        match self.least_doubtful() {
             Some(slot) => End::Boot(slot, Why::LastResort),
             None if Slot::BOTH.iter().any(|slot| *self.case.truths.of(*slot) == Truth::Refused) => {
                 End::Halt(Reason::Refused(Rejection::DigestMismatch))
             }
             None => End::Halt(Reason::ReadError),
         }
+    }
+
+    /// An image that the journal has less against goes first; between equals the order after a loss.
+    fn least_doubtful(&self) -> Option<Slot> {
+        let best = self.best()?;
+        let other_is_authentic = self.case.truths.of(best.other()).authentic().is_some();
+        let less = self.state.is_some_and(|state| doubts(&state, best.other()) < doubts(&state, best));
+        Some(if other_is_authentic && less { best.other() } else { best })
     }
 
     /// Higher security counter first, then lower version, then A.
@@ -151,6 +159,13 @@ impl World<'_> {
             .min_by_key(|(slot, image)| key(*slot, *image))
             .map(|(slot, _)| slot)
     }
+}
+
+/// What speaks against a slot as a last resort, the gravest first: it was never on trial, it hung or crashed, it was given up last.
+pub(crate) fn doubts(state: &State, slot: Slot) -> [bool; 3] {
+    let entry = state.slots.of(slot);
+    let hung = [Reason::Watchdog, Reason::Fault].contains(&entry.reason);
+    [entry.phase == Phase::Empty, hung, state.last_revert.is_some_and(|revert| revert.slot == slot)]
 }
 
 fn exhausted(entry: &SlotState) -> Option<Reason> {
