@@ -56,7 +56,7 @@ struct Tools {
 /// What makes one row on each board.
 enum Chosen {
     /// The loader and what it boots, step by step.
-    Loader(Scenario),
+    Loader(Box<Scenario>),
     /// The program of the vectors.
     SignatureVectors,
 }
@@ -78,7 +78,7 @@ impl Chosen {
 }
 
 fn choose(name: Option<&str>) -> Result<Vec<Chosen>> {
-    let mut all: Vec<Chosen> = scenarios().into_iter().map(Chosen::Loader).chain([Chosen::SignatureVectors]).collect();
+    let mut all: Vec<Chosen> = scenarios().into_iter().map(|scenario| Chosen::Loader(Box::new(scenario))).chain([Chosen::SignatureVectors]).collect();
     if let Some(name) = name {
         let names: Vec<&str> = all.iter().map(Chosen::name).collect();
         if !names.contains(&name) {
