@@ -12,7 +12,7 @@ use twinslot_bootloader::storage::Storage;
 pub struct Status {
     /// The newest record's sequence and state; `None` when the journal is lost.
     pub newest: Option<(u64, State)>,
-    /// Whether both logs end in that record.
+    /// Whether the next boot has nothing to repair: both logs end in that record, or one is left alone after a read error.
     pub mirrored: bool,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Guarantees:
 //! * Whoever holds a [`FileStorage`] from [`FileStorage::open`] is the only one: it has an exclusive `flock` on the file until it is dropped.
-//! * [`Storage::flush`] returns after `fdatasync`, and then asks the kernel to drop its cached pages, so that what is read next comes from the medium.
+//! * [`Storage::flush`] returns after `fdatasync`, and then asks the kernel to drop its cached pages, so that what is read next comes from the
+//!   medium.
 //! * Nothing outside the layout's extent is read or written, and read-only storage is never written.
 
 use std::fs::{File, OpenOptions};
@@ -138,7 +139,8 @@ pub struct FileFlash {
 }
 
 impl FileFlash {
-    /// Pages are dropped even when the sync failed: the kernel counts them as clean then, and would go on showing bytes that never reached the medium.
+    /// Pages are dropped even when the sync failed: the kernel counts them as clean then, and would go on showing bytes that never reached the
+    /// medium.
     fn flush(&self) -> io::Result<()> {
         if self.access == Access::ReadOnly {
             return Ok(());

@@ -1,7 +1,7 @@
 //! The boot: runs the slot decision step by step against real storage, memory and machine.
 //!
 //! Guarantee: what comes out as [`Outcome::Boot`] was verified in this boot and lies where it runs; before a trial its intent was committed and read
-//! back and the watchdog armed.
+//! back and the watchdog armed, unless the board has none and says so ([`WatchdogUse::TrialsMayHang`]).
 
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
@@ -239,9 +239,10 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
         self.written(committed);
         if committed.is_ok() {
             self.event(Event::Committed { sequence: self.journal.sequence() });
-            match self.last_revert() {
-                Some(revert) if before.is_none_or(|before| before.sequence != revert.sequence) => self.event(Event::Reverted(revert)),
-                _ => {}
+            if let Some(revert) = self.last_revert()
+                && before.is_none_or(|before| before.sequence != revert.sequence)
+            {
+                self.event(Event::Reverted(revert));
             }
         }
     }
@@ -291,8 +292,7 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
         self.loaded = Some(load::load(header, region, &mut self.ports.storage.region(region), self.ports.memory, self.ports.crypto)?);
         self.mark(2);
         self.handoff.digest = *header.digest();
-        let manifest = header.manifest();
-        Ok(Verified { digest: header.short_digest(), security_counter: manifest.security_counter, version: manifest.version })
+        Ok(Verified::of(header))
     }
 
     /// Verifies a header. The golden image is held to the compiled-in anchor and floor only.

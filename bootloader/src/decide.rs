@@ -3,8 +3,8 @@
 //! [`decide`] looks at what is known and names the next step. The executor ([`crate::boot`]) does the step, adds what it learned, and asks again.
 //! Order of what boots: an armed trial that is preferred, confirmed slots, other bounded trials, golden, recovery, authentic slots as a last resort.
 
-use crate::image::HeaderDigest;
 use crate::image::manifest::Version;
+use crate::image::{Header, HeaderDigest};
 use crate::journal::{Phase, Policy, SlotState, State};
 use crate::reason::{Reason, ResetCause};
 use crate::rejection::Rejection;
@@ -74,6 +74,20 @@ pub struct Verified {
     pub security_counter: u32,
     /// Its version.
     pub version: Version,
+}
+
+impl Verified {
+    /// What a verified header says, for an image whose parts hold too.
+    #[must_use]
+    pub fn of(header: &Header) -> Self {
+        let manifest = header.manifest();
+        Self { digest: header.short_digest(), security_counter: manifest.security_counter, version: manifest.version }
+    }
+
+    /// Whether this image goes before another one where no journal tells: the higher security counter, then the lower version.
+    pub(crate) fn goes_before(&self, other: &Self) -> bool {
+        (self.security_counter, other.version) > (other.security_counter, self.version)
+    }
 }
 
 /// Something to fall back on when neither slot boots.
@@ -288,13 +302,10 @@ fn first_unread(situation: &Situation) -> Option<Slot> {
     Slot::BOTH.into_iter().find(|slot| matches!(situation.slots.of(*slot), Knowledge::NotRead))
 }
 
-/// The verified slot with the higher security counter, then the lower version, then A.
+/// The verified slot whose image goes before the other's; A when neither does.
 fn best_verified(situation: &Situation) -> Option<Slot> {
     match (situation.slots.a, situation.slots.b) {
-        (Knowledge::Verified(a), Knowledge::Verified(b)) => {
-            let b_is_better = (b.security_counter, a.version) > (a.security_counter, b.version);
-            Some(if b_is_better { Slot::B } else { Slot::A })
-        }
+        (Knowledge::Verified(a), Knowledge::Verified(b)) => Some(if b.goes_before(&a) { Slot::B } else { Slot::A }),
         (Knowledge::Verified(_), _) => Some(Slot::A),
         (_, Knowledge::Verified(_)) => Some(Slot::B),
         _ => None,

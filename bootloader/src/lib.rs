@@ -13,8 +13,8 @@
 //!
 //! The crate uses no allocator, no hardware and no `unsafe`. Storage, crypto, memory and the machine are ports.
 //!
-//! Loaders are small: what is large is read where it stays and passed by reference, and `#[inline(never)]` stands on stages that never run together, so
-//! that they share the stack, and on what is called more than once.
+//! Loaders are small: what is large is read where it stays and passed by reference, and `#[inline(never)]` stands on stages that never run together,
+//! so that they share the stack, and on what is called more than once.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects))]

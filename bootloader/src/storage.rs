@@ -25,8 +25,9 @@ pub enum Region {
 /// Where regions are stored.
 ///
 /// Contract: [`Storage::region`] gives a window whose offset 0 is the region's first byte; a region that the board does not have is an empty window.
-/// Reads have no alignment (`READ_SIZE` = 1), `WRITE_SIZE` is at most 512. [`Storage::flush`] returns only after everything written before is on the medium, and reads after it come from the medium, past any cache. While
-/// one writer lives, no other one writes the same storage (an exclusive lock, where there is an operating system).
+/// Reads have no alignment (`READ_SIZE` = 1), `WRITE_SIZE` is at most 512. [`Storage::flush`] returns only after everything written before is on the
+/// medium, and reads after it come from the medium, past any cache. While one writer lives, no other one writes the same storage (an exclusive lock,
+/// where there is an operating system).
 pub trait Storage {
     /// The flash that the regions lie on.
     type Flash: NorFlash;

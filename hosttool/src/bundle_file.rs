@@ -20,6 +20,7 @@ const FRONT: usize = 8 + HEADER_SIZE;
 /// The front of a bundle and what its index says.
 #[derive(Debug)]
 pub struct BundleFile {
+    file: File,
     header: [u8; HEADER_SIZE],
     /// What the index says.
     pub summary: BundleSummary,
@@ -60,7 +61,13 @@ impl BundleFile {
         }
         let mut index = vec![0; usize::try_from(layout.index_len()).map_err(|_| Rejection::Overflow)?];
         file.read_exact_at(&mut index, layout.index_at()).with_context(unreadable)?;
-        Ok(Self { header, summary: summarize(layout, &index, len)? })
+        Ok(Self { file, header, summary: summarize(layout, &index, len)? })
+    }
+
+    /// The open file alone.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
     }
 
     /// The header, its framing checked.

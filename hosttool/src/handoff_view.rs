@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use twinslot_bootloader::{
+    decide::Why,
     handoff::{Booted, Handoff, Verdict},
-    journal::Revert,
+    journal::{Phase, Revert},
     reason::Reason,
 };
 
@@ -16,10 +17,13 @@ use crate::hex;
 pub struct HandoffView {
     loader_version: u16,
     reads: ReadsView,
-    slot: &'static str,
-    phase: &'static str,
+    #[serde(rename = "slot", serialize_with = "booted_by_name")]
+    booted: Booted,
+    #[serde(serialize_with = "phase_by_name")]
+    phase: Phase,
     attempts_left: u8,
-    why: &'static str,
+    #[serde(serialize_with = "why_by_name")]
+    why: Why,
     verdict_a: VerdictView,
     verdict_b: VerdictView,
     last_revert: Option<RevertView>,
@@ -69,10 +73,10 @@ impl HandoffView {
                 journal_layout: handoff.reads.journal,
                 key_ids: handoff.reads.keys.iter().map(|id| hex::encode(id)).collect(),
             },
-            slot: booted_name(handoff.booted),
-            phase: handoff.phase.name(),
+            booted: handoff.booted,
+            phase: handoff.phase,
             attempts_left: handoff.attempts_left,
-            why: handoff.why.name(),
+            why: handoff.why,
             verdict_a: VerdictView::of(handoff.verdicts.a),
             verdict_b: VerdictView::of(handoff.verdicts.b),
             last_revert: handoff.last_revert.map(RevertView::of),
@@ -85,12 +89,21 @@ impl HandoffView {
     }
 }
 
-const fn booted_name(booted: Booted) -> &'static str {
-    match booted {
+fn booted_by_name<S: Serializer>(booted: &Booted, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match booted {
         Booted::Slot(slot) => slot.name(),
         Booted::Golden => "golden",
         Booted::Nothing => "nothing",
-    }
+    })
+}
+
+/// Writes a phase as its name.
+pub(crate) fn phase_by_name<S: Serializer>(phase: &Phase, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(phase.name())
+}
+
+fn why_by_name<S: Serializer>(why: &Why, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(why.name())
 }
 
 impl VerdictView {
@@ -164,23 +177,24 @@ impl fmt::Display for HandoffView {
 
 impl HandoffView {
     fn booted(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.slot {
-            "nothing" => writeln!(f, "booted        nothing: {}", self.halt_reason),
-            "golden" => writeln!(f, "booted        the golden image, because neither slot boots (rule last_resort_is_ordered)"),
-            slot => {
-                let attempts = if self.phase == "trial" { format!(", {} attempt(s) left", self.attempts_left) } else { String::new() };
-                writeln!(f, "booted        slot {slot}, {}, as {}{attempts} (rule {})", self.phase, self.why, rule_of(self.why))
+        match self.booted {
+            Booted::Nothing => writeln!(f, "booted        nothing: {}", self.halt_reason),
+            Booted::Golden => writeln!(f, "booted        the golden image, because neither slot boots (rule last_resort_is_ordered)"),
+            Booted::Slot(slot) => {
+                let (slot, phase, why) = (slot.name(), self.phase.name(), self.why.name());
+                let attempts = if self.phase == Phase::Trial { format!(", {} attempt(s) left", self.attempts_left) } else { String::new() };
+                writeln!(f, "booted        slot {slot}, {phase}, as {why}{attempts} (rule {})", rule_of(self.why))
             }
         }
     }
 }
 
 /// The rule that leads to a boot for this reason.
-fn rule_of(why: &str) -> &'static str {
+const fn rule_of(why: Why) -> &'static str {
     match why {
-        "confirmed" => "confirmed_boot_is_write_free",
-        "fallback" => "slots_are_independent",
-        "trial" => "trial_is_bounded",
-        _ => "last_resort_is_ordered",
+        Why::Confirmed => "confirmed_boot_is_write_free",
+        Why::Fallback => "slots_are_independent",
+        Why::Trial => "trial_is_bounded",
+        Why::LastResort | Why::Golden | Why::Nothing => "last_resort_is_ordered",
     }
 }

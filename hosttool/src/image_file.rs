@@ -86,6 +86,12 @@ impl ImageFile {
         &self.file
     }
 
+    /// The open file alone.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
     /// The file's length.
     #[must_use]
     pub const fn len(&self) -> u64 {

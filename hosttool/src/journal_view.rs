@@ -8,7 +8,10 @@ use twinslot_bootloader::{
     slot::Slot,
 };
 
-use crate::{handoff_view::RevertView, hex};
+use crate::{
+    handoff_view::{RevertView, phase_by_name},
+    hex,
+};
 
 /// What the two logs hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,7 +45,8 @@ struct SlotViews {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct SlotView {
-    phase: &'static str,
+    #[serde(serialize_with = "phase_by_name")]
+    phase: Phase,
     attempts_left: u8,
     boots_left: u8,
     digest: String,
@@ -74,7 +78,7 @@ impl StateView {
 impl SlotView {
     fn of(slot: &SlotState) -> Self {
         Self {
-            phase: slot.phase.name(),
+            phase: slot.phase,
             attempts_left: slot.attempts_left,
             boots_left: slot.boots_left,
             digest: hex::encode(&slot.digest),
@@ -110,11 +114,11 @@ impl fmt::Display for JournalView {
 
 impl fmt::Display for SlotView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.phase)?;
-        if self.phase == Phase::Trial.name() {
+        f.write_str(self.phase.name())?;
+        if self.phase == Phase::Trial {
             write!(f, ", {} attempt(s) and {} boot(s) left", self.attempts_left, self.boots_left)?;
         }
-        if self.phase != Phase::Empty.name() {
+        if self.phase != Phase::Empty {
             write!(f, ", image {}", self.digest)?;
         }
         if self.reason == 0 { Ok(()) } else { write!(f, ", {} (code {})", self.reason_text, self.reason) }

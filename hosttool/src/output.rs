@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use tempfile::NamedTempFile;
 
 /// Who may read a file.
@@ -30,8 +30,10 @@ impl NewFile {
     /// Starts a file that will be at `path`.
     ///
     /// # Errors
-    /// The folder can not be written.
+    /// The folder can not be written, or something that is no regular file is at the path: a device must not become a file.
     pub fn create(path: &Path, access: Access) -> Result<Self> {
+        let is_replaceable = path.metadata().map_or(true, |there| there.is_file());
+        ensure!(is_replaceable, "{}: is not a regular file and is not replaced: choose another output", path.display());
         let mode = match access {
             Access::Everybody => 0o666,
             Access::Owner => 0o600,

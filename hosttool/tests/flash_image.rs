@@ -230,3 +230,28 @@ fn elf(address: u32, content: &[u8]) -> Vec<u8> {
     file.extend(content);
     file
 }
+
+#[test]
+fn what_was_verified_is_what_is_written() {
+    use clap::Parser as _;
+    #[derive(clap::Parser)]
+    struct Only {
+        #[command(flatten)]
+        sources: hosttool::assemble::Sources,
+    }
+    let bench = stocked();
+    let path = |name: &str| bench.path(name).display().to_string();
+    let slot = format!("a={}", path("a.slot"));
+    let only = Only::parse_from(["assemble", "--layout", &path("layout.toml"), "--trust", &path("trust.toml"), "--slot", &slot]);
+    let assembly = hosttool::assemble::Assembly::prepare(&only.sources).unwrap_or_else(|failure| panic!("{failure:?}"));
+    let verified = bench.read("a.slot");
+    bench.write("other", &[0x66; 0x10100]);
+    bench.other("mv", "other a.slot");
+    let flash = tempfile::tempfile().expect("a temporary file");
+    assembly.write_to(&flash).unwrap_or_else(|failure| panic!("{failure:?}"));
+    let mut written = vec![0; 0x80000];
+    std::os::unix::fs::FileExt::read_exact_at(&flash, &mut written, 0).expect("a flash image");
+    let (image, behind) = written[0x2000..].split_at(verified.len());
+    assert!(image == verified, "the file that was verified, not the one that took its place");
+    assert!(behind.iter().all(|byte| *byte == 0xff), "nothing of the other file, which is longer than the slot");
+}

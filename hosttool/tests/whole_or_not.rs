@@ -45,6 +45,21 @@ fn a_missing_input_leaves_nothing_behind() {
 }
 
 #[test]
+fn an_output_that_is_no_file_is_not_replaced() {
+    let bench = Bench::with_owner();
+    bench.signed("x.slot", "--version 1.0.0 --security-counter 1");
+    bench.other("mkfifo", "pipe");
+    bench.other("ln", "-s /dev/null link");
+    let files = bench.files();
+    for output in ["pipe", "link"] {
+        let ran = bench.run(&format!("bundle x.slot -o {output}"));
+        let message = format!("hosttool: {output}: is not a regular file and is not replaced: choose another output\n");
+        assert_eq!((ran.code, ran.stderr), (2, message));
+    }
+    assert_eq!(bench.files(), files);
+}
+
+#[test]
 fn four_signers_at_once_all_leave_their_signature() {
     let bench = Bench::with_owner();
     bench.done("pack --product lamp --version 1.0.0 --security-counter 1 --part firmware=firmware.bin -o x.slot");

@@ -167,12 +167,6 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
         self.powered = true;
     }
 
-    /// Takes the power now, between two operations.
-    pub fn power_off(&mut self, loss: CacheLoss) {
-        self.lose_cache(loss);
-        self.powered = false;
-    }
-
     /// Makes reads fail that touch `range`.
     pub fn fail_reads(&mut self, range: Range<u32>) {
         self.unreadable.push(range);

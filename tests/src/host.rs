@@ -171,12 +171,6 @@ where
         Boot { outcome, handoff, events: self.machine.events.clone(), operations }
     }
 
-    /// Boots after every power cut there may be, until one boot is not cut; the storage keeps what the cuts left.
-    pub fn boot_again(&mut self, reset_cause: ResetCause) -> Boot {
-        self.power_on();
-        self.boot(reset_cause)
-    }
-
     /// Lets the writer of the running system do something.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What the documents say of the source is there: tables of codes, names of tests and items, dependencies.
 //!
-//! In `docs/format.md` a table of codes stands between `<!-- codes: NAME -->` and `<!-- end of codes -->`. When its test fails it prints the table that
-//! belongs there.
+//! In `docs/format.md` a table of codes stands between `<!-- codes: NAME -->` and `<!-- end of codes -->`. When its test fails it prints the table
+//! that belongs there.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;

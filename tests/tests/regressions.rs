@@ -15,8 +15,8 @@ const B: Region = Region::Slot(Slot::B);
 
 type Nor = Host<4, 4096>;
 
-#[test]
-fn a_host_on_its_last_resort_can_be_updated() {
+/// The only confirmed image has rotted, and the rejected one in slot B runs.
+fn on_its_last_resort() -> Nor {
     let (a, b) = (image(1), image(2));
     let mut host = Nor::running(NOR, &a);
     host.storage.put(B, &b.slot);
@@ -25,6 +25,12 @@ fn a_host_on_its_last_resort_can_be_updated() {
     host.set_state(&state);
     host.storage.flip(A, 4096 + 7, 1);
     assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::B, Why::LastResort)));
+    host
+}
+
+#[test]
+fn a_host_on_its_last_resort_can_be_updated() {
+    let mut host = on_its_last_resort();
     assert_eq!(host.install(&image(3)), Ok(()), "the confirmed image was refused in this boot: {:?}", host.handoff.verdicts.a);
 }
 
@@ -91,14 +97,7 @@ fn a_reason_of_a_newer_writer_does_not_tear_a_record() {
 
 #[test]
 fn a_good_confirmed_image_stays_untouchable_on_the_last_resort() {
-    let (a, b) = (image(1), image(2));
-    let mut host = Nor::running(NOR, &a);
-    host.storage.put(B, &b.slot);
-    let mut state = host.state().expect("a journal");
-    state.slots.b = SlotState::confirmed(b.short_digest()).rejected(Reason::HealthCheck);
-    host.set_state(&state);
-    host.storage.flip(A, 4096 + 7, 1);
-    assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::B, Why::LastResort)));
+    let mut host = on_its_last_resort();
     host.storage.flip(A, 4096 + 7, 1);
     assert_eq!(host.install(&image(3)), Err(Refusal::OnlyConfirmedSlot.into()), "it was refused at boot and verifies now: nothing proves it dead");
 }

@@ -1,7 +1,7 @@
 //! Strict Ed25519 over salty's curve arithmetic.
 //!
-//! salty's own `verify` accepts far more than RFC 8032 asks for (S + kL, small-order points). This one asks for canonical S, A and R, refuses points of
-//! small order, and checks the cofactorless equation by recomputing R. Everything here is public, so nothing needs constant time: the two
+//! salty's own `verify` accepts far more than RFC 8032 asks for (S + kL, small-order points). This one asks for canonical S, A and R, refuses points
+//! of small order, and checks the cofactorless equation by recomputing R. Everything here is public, so nothing needs constant time: the two
 //! multiplications share their doublings (Straus), which more than halves the work, and the hash is reduced bit by bit.
 
 use salty::{CompressedY, EdwardsPoint};
@@ -32,7 +32,8 @@ pub fn is_strong_key(key: &PublicKey) -> bool {
     is_strong_point(key)
 }
 
-/// Whether a public key is a point of the curve at all. Costly; a key that is not one can never accept a signature, so tools ask and loaders need not.
+/// Whether a public key is a point of the curve at all. Costly; a key that is not one can never accept a signature, so tools ask and loaders need
+/// not.
 #[must_use]
 pub fn is_on_curve(key: &PublicKey) -> bool {
     CompressedY(*key).decompressed().is_ok()

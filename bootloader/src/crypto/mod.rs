@@ -1,6 +1,7 @@
 //! The verification port: Ed25519 and SHA-256.
 //!
-//! [`Builtin`] is salty and sha2 behind a strict wrapper. A board may bring hardware or CPU instructions, a simulator something cheap.
+//! [`Builtin`] is sha2 and a strict verification of our own over salty's curve arithmetic. A board may bring hardware or CPU instructions, a
+//! simulator something cheap.
 
 mod ed25519;
 mod sha512;
@@ -46,7 +47,7 @@ pub trait Crypto {
     }
 }
 
-/// sha2 and salty, in software, on any target.
+/// SHA-256 by sha2, Ed25519 by [`verify_strict`]: in software, on any target.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Builtin;
 

@@ -43,7 +43,7 @@ impl BundleLayout {
     pub const HEADER_AT: u64 = 8;
 
     /// The offset of the chunk table.
-    pub const TABLE_AT: u64 = 8 + HEADER_SIZE_U64;
+    pub const TABLE_AT: u64 = Self::HEADER_AT + HEADER_SIZE_U64;
 
     /// The layout of a bundle whose image is `image_len` bytes long.
     #[must_use]
@@ -98,8 +98,8 @@ pub const fn index_entry(stored_len: u32, compressed: bool) -> [u8; INDEX_ENTRY]
 /// The stored chunks in order, from the index bytes.
 ///
 /// # Errors
-/// The iterator yields [`Rejection::BundleIndexInvalid`] for a plain chunk of another length than the image's chunk, and for a stored length of zero or
-/// of more than twice a chunk.
+/// The iterator yields [`Rejection::BundleIndexInvalid`] for a plain chunk of another length than the image's chunk, and for a stored length of zero
+/// or of more than twice a chunk.
 pub fn stored_chunks(layout: BundleLayout, index: &[u8]) -> impl Iterator<Item = Result<StoredChunk, Rejection>> {
     let mut offset = layout.chunks_at();
     let (entries, rest) = index.as_chunks::<INDEX_ENTRY>();

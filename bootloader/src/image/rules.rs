@@ -4,7 +4,6 @@ use super::HEADER_SIZE_U64;
 use super::manifest::{Check, Encoding, Kind, Manifest, Part, Place};
 use crate::LOADER_VERSION;
 use crate::rejection::Rejection;
-use crate::rejection::Rejection as R;
 
 /// Parts start at a multiple of this or of the board's write size, whichever is larger.
 pub const MIN_PART_ALIGN: u64 = 1024;
@@ -16,10 +15,10 @@ pub const MIN_PART_ALIGN: u64 = 1024;
 #[inline(never)]
 pub fn check_format(manifest: &Manifest, slot_size: u64, write_size: u64) -> Result<(), Rejection> {
     if manifest.requires != 0 {
-        return Err(R::UnknownRequirement);
+        return Err(Rejection::UnknownRequirement);
     }
     if manifest.min_loader > LOADER_VERSION {
-        return Err(R::LoaderTooOld);
+        return Err(Rejection::LoaderTooOld);
     }
     check_kinds(manifest)?;
     check_layout(manifest, slot_size, write_size.max(MIN_PART_ALIGN))
@@ -30,28 +29,30 @@ fn check_kinds(manifest: &Manifest) -> Result<(), Rejection> {
     let mut earlier: &[Part] = &[];
     for (index, part) in manifest.parts.iter().enumerate() {
         if part.kind == Kind::Loader {
-            return Err(R::LoaderPartReserved);
+            return Err(Rejection::LoaderPartReserved);
         }
         if part.encoding != Encoding::Plain {
-            return Err(R::UnsupportedEncoding);
+            return Err(Rejection::UnsupportedEncoding);
         }
         if (part.kind == Kind::RootFs) != (part.check == Check::ByOs) {
-            return Err(R::WrongCheck);
+            return Err(Rejection::WrongCheck);
         }
         if has(earlier, part.kind) {
-            return Err(R::RepeatedPart);
+            return Err(Rejection::RepeatedPart);
         }
         earlier = manifest.parts.get(..=index).unwrap_or_default();
     }
     let parts = &manifest.parts;
     match (has(parts, Kind::Firmware), has(parts, Kind::Kernel)) {
-        (false, false) => return Err(R::NoBootablePart),
-        (true, true) => return Err(R::FirmwareAndKernel),
-        (true, false) if has(parts, Kind::Initrd) || has(parts, Kind::DeviceTree) || has(parts, Kind::CommandLine) => return Err(R::PartNeedsKernel),
+        (false, false) => return Err(Rejection::NoBootablePart),
+        (true, true) => return Err(Rejection::FirmwareAndKernel),
+        (true, false) if has(parts, Kind::Initrd) || has(parts, Kind::DeviceTree) || has(parts, Kind::CommandLine) => {
+            return Err(Rejection::PartNeedsKernel);
+        }
         _ => {}
     }
     if has(parts, Kind::RootFs) && !has(parts, Kind::CommandLine) {
-        return Err(R::RootHashNotSigned);
+        return Err(Rejection::RootHashNotSigned);
     }
     Ok(())
 }
@@ -66,20 +67,20 @@ fn check_layout(manifest: &Manifest, slot_size: u64, align: u64) -> Result<(), R
     let mut free_from = HEADER_SIZE_U64;
     for part in &manifest.parts {
         if part.len == 0 || part.mem < part.len {
-            return Err(R::MemoryTooSmall);
+            return Err(Rejection::MemoryTooSmall);
         }
         if part.entry >= part.len {
-            return Err(R::EntryOutsidePart);
+            return Err(Rejection::EntryOutsidePart);
         }
         if part.offset < HEADER_SIZE_U64 || part.offset & align.wrapping_sub(1) != 0 {
-            return Err(R::PartMisaligned);
+            return Err(Rejection::PartMisaligned);
         }
         if part.offset < free_from {
-            return Err(R::PartsOverlap);
+            return Err(Rejection::PartsOverlap);
         }
-        free_from = part.end().ok_or(R::Overflow)?;
+        free_from = part.end().ok_or(Rejection::Overflow)?;
         if free_from > slot_size {
-            return Err(R::PartOutsideSlot);
+            return Err(Rejection::PartOutsideSlot);
         }
         check_placement(part)?;
     }
@@ -94,5 +95,5 @@ fn check_placement(part: &Part) -> Result<(), Rejection> {
         Kind::Aux(_) => part.place != Place::Auto,
         _ => part.place != Place::InPlace || part.kind == Kind::CommandLine,
     };
-    if fits { Ok(()) } else { Err(R::WrongPlacement) }
+    if fits { Ok(()) } else { Err(Rejection::WrongPlacement) }
 }

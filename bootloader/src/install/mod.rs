@@ -1,7 +1,7 @@
 //! The only writer of slots and journal outside the loader.
 //!
 //! Guarantees:
-//! * No writer exists for the running slot, nor for the only confirmed slot: an [`InactiveSlot`] can not name them.
+//! * No writer exists for the running slot, nor for the only confirmed slot while its image verifies: an [`InactiveSlot`] can not name them.
 //! * A chunk is verified before it is written; the header is written after all parts are durable; the trial is armed after everything was read back
 //!   from the medium and verified.
 //! * An install that was cut at any instant resumes at the last whole chunk that storage holds, whatever it holds.
@@ -85,7 +85,7 @@ pub struct Session<'a, S, C, N> {
     journal: Journal,
 }
 
-/// A slot that may be written: neither the running one nor the only confirmed one.
+/// A slot that may be written: not the running one, and not the only confirmed one unless no boot can use its image any more.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InactiveSlot {
     slot: Slot,

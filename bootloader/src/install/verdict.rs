@@ -2,7 +2,7 @@
 
 use super::{InstallError, Refusal, Running, Session};
 use crate::crypto::Crypto;
-use crate::decide::Why;
+use crate::decide::{Verified, Why};
 use crate::image::Header;
 use crate::journal::{FloorRaise, Phase, SlotState, State};
 use crate::load::verify_stored;
@@ -213,16 +213,16 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
         if header.short_digest() == state.slots.of(slot).digest { Ok(()) } else { Err(Rejection::NotTheArmedImage.into()) }
     }
 
+    /// Authentic slots on trial, in the loader's order.
     fn state_after_loss(&mut self) -> State {
         let mut state = State::new(0);
-        let mut best: Option<(u32, crate::image::manifest::Version)> = None;
+        let mut best: Option<Verified> = None;
         for slot in Slot::BOTH {
             let Ok(header) = self.verify_slot(slot, &State::new(0)) else { continue };
-            let manifest = header.manifest();
-            *state.slots.of_mut(slot) = SlotState::trial(header.short_digest(), &self.host.policy);
-            let better = best.is_none_or(|(counter, version)| (manifest.security_counter, version) > (counter, manifest.version));
-            if better {
-                best = Some((manifest.security_counter, manifest.version));
+            let image = Verified::of(&header);
+            *state.slots.of_mut(slot) = SlotState::trial(image.digest, &self.host.policy);
+            if best.is_none_or(|best| image.goes_before(&best)) {
+                best = Some(image);
                 state.preferred = slot;
             }
         }

@@ -100,8 +100,8 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
         &self.header
     }
 
-    /// Whether there is no image to go back to from the confirm of this one until the next install: the other slot is not confirmed, or the floor or the
-    /// revocations of this image cut it off. An operator should know.
+    /// Whether there is no image to go back to from the confirm of this one until the next install: the other slot is not confirmed, or the floor or
+    /// the revocations of this image cut it off. An operator should know.
     ///
     /// # Errors
     /// The storage failed.

@@ -4,7 +4,7 @@ use core::fmt;
 
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
-use super::record::{RECORD_SIZE, Record, checksum, encode, foreign_sequence, stride};
+use super::record::{RECORD_SIZE, Record, checksum, encode, sequence_of, stride};
 use super::state::{Policy, State};
 use crate::codec::NUMBER_LIMIT;
 use crate::storage::{MAX_WRITE_SIZE, Region, Storage, StorageError, Window};
@@ -144,8 +144,8 @@ impl Journal {
         base.saturating_add(u64::from(begun))
     }
 
-    /// Whether both logs end in the same record with nothing torn behind it. A log that can only be reclaimed by erasing it after a read error is left
-    /// alone while its mirror is good.
+    /// Whether both logs end in the same record with nothing torn behind it. A log that can only be reclaimed by erasing it after a read error is
+    /// left alone while its mirror is good.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         let [first, second] = &self.logs;
@@ -259,7 +259,7 @@ impl Log {
                 self.begun = first.is_ok() && Record::decode(&bytes, policy).is_some();
                 break;
             } else {
-                self.highest_foreign = self.highest_foreign.max(foreign_sequence(&bytes).unwrap_or(0));
+                self.highest_foreign = self.highest_foreign.max(sequence_of(&bytes).unwrap_or(0));
             }
             self.torn_behind = self.torn_behind.saturating_add(1);
         }
@@ -286,7 +286,7 @@ impl Log {
 
 const LOGS: [Region; 2] = [Region::Log0, Region::Log1];
 
-/// Bytes of one record place for `F`.
+/// Bytes of one record place.
 fn place_size<S: Storage>(storage: &S) -> u32 {
     let write_size = u32::try_from(S::Flash::WRITE_SIZE).unwrap_or(u32::MAX);
     stride(write_size, storage.tear_size())

@@ -3,8 +3,7 @@
 //! Magic, layout version, sequence and CRC stand at these places in every layout, so that a loader sees the sequence of a record it can not read.
 
 use super::state::{Policy, State};
-use crate::codec::NUMBER_LIMIT;
-use crate::codec::Writer;
+use crate::codec::{NUMBER_LIMIT, Writer};
 use crate::image::CRC32;
 
 /// Bytes of a record.
@@ -46,17 +45,13 @@ impl Record {
     /// The record in these bytes, or `None` when they are torn, of another layout, or hold an impossible state or sequence.
     #[must_use]
     pub fn decode(bytes: &[u8; RECORD_SIZE], policy: &Policy) -> Option<Self> {
-        let (content, crc) = bytes.split_last_chunk::<4>()?;
-        if content.get(..4)? != MAGIC || CRC32.checksum(content) != u32::from_le_bytes(*crc) {
+        let sequence = sequence_of(bytes)?;
+        if bytes.get(4..6)? != LAYOUT_VERSION.to_le_bytes() {
             return None;
         }
-        if content.get(4..6)? != LAYOUT_VERSION.to_le_bytes() {
-            return None;
-        }
-        let sequence = u64::from_le_bytes(*content.get(6..)?.first_chunk::<8>()?);
         let mut record = Self { sequence, state: State::new(0) };
-        let padding = record.state.read(content.get(STATE_AT..)?).ok()?;
-        let possible = sequence != 0 && sequence < NUMBER_LIMIT && padding.iter().all(|byte| *byte == 0) && record.state.is_possible(policy);
+        let padding = record.state.read(bytes.get(STATE_AT..CRC_AT)?).ok()?;
+        let possible = sequence != 0 && padding.iter().all(|byte| *byte == 0) && record.state.is_possible(policy);
         possible.then_some(record)
     }
 }
@@ -74,8 +69,8 @@ pub(super) fn encode(sequence: u64, state: &State, bytes: &mut [u8; RECORD_SIZE]
     Some(())
 }
 
-/// The sequence of a whole record of another layout, which must not be used again.
-pub(super) fn foreign_sequence(bytes: &[u8; RECORD_SIZE]) -> Option<u64> {
+/// The sequence of a record of any layout, when its magic and CRC hold. That of another layout must not be used again.
+pub(super) fn sequence_of(bytes: &[u8; RECORD_SIZE]) -> Option<u64> {
     let (content, crc) = bytes.split_last_chunk::<4>()?;
     if content.get(..4)? != MAGIC || CRC32.checksum(content) != u32::from_le_bytes(*crc) {
         return None;

@@ -1,6 +1,6 @@
 //! Which bytes go to which offset, each checked for its region and, with a trust file, by the loader's own code.
 
-use std::path::{Path, PathBuf};
+use std::{fs::File, path::Path};
 
 use anyhow::anyhow;
 use serde::Serialize;
@@ -47,8 +47,8 @@ pub struct Placed {
 /// Where bytes come from.
 #[derive(Debug)]
 pub enum Contents {
-    /// A whole file.
-    File(PathBuf),
+    /// The front of a file, open since it was checked: what happens at its path meanwhile does not matter.
+    File(File),
     /// Memory.
     Bytes(Vec<u8>),
 }
@@ -110,13 +110,13 @@ impl Judge<'_> {
         let image = self.judge(path, SlotUse::Slot(slot), region, span)?;
         let framed = image.framed()?;
         let facts = ImageFacts { slot, digest: short_digest(&Builtin.digest(framed.signed())), manifest: image.manifest()? };
-        Ok(Placed { image: Some(facts), ..at(format!("slot image {}", path.display()), region, span, image.len(), path) })
+        Ok(Placed { image: Some(facts), ..at(format!("slot image {}", path.display()), region, span, image.len(), image.into_file()) })
     }
 
     fn place_golden(&self, path: &Path) -> Result<Placed, Failure> {
         let span = self.layout.golden.ok_or(Refusal::NoRegion { region: "golden", option: "--golden" })?;
         let image = self.judge(path, SlotUse::Golden, "golden", span)?;
-        Ok(at(format!("golden image {}", path.display()), "golden", span, image.len(), path))
+        Ok(at(format!("golden image {}", path.display()), "golden", span, image.len(), image.into_file()))
     }
 
     fn place_staging(&self, path: &Path) -> Result<Placed, Failure> {
@@ -125,7 +125,7 @@ impl Judge<'_> {
         let what = format!("bundle {}", path.display());
         self.check_signers(&what, &bundle.framed()?)?;
         check_room(&what, bundle.summary.bytes, "staging", span)?;
-        Ok(at(what, "staging", span, bundle.summary.bytes, path))
+        Ok(at(what, "staging", span, bundle.summary.bytes, bundle.into_file()))
     }
 
     fn judge(&self, path: &Path, slot_use: SlotUse, region: &'static str, span: Span) -> Result<ImageFile, Failure> {
@@ -168,8 +168,8 @@ impl Judge<'_> {
     }
 }
 
-fn at(what: String, region: &'static str, span: Span, len: u64, path: &Path) -> Placed {
-    Placed { what, region, offset: span.offset, len, contents: Contents::File(path.to_owned()), image: None }
+fn at(what: String, region: &'static str, span: Span, len: u64, file: File) -> Placed {
+    Placed { what, region, offset: span.offset, len, contents: Contents::File(file), image: None }
 }
 
 fn check_room(what: &str, len: u64, region: &'static str, span: Span) -> Result<(), Refusal> {

@@ -3,12 +3,7 @@
 mod images;
 mod state;
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    os::unix::fs::FileExt as _,
-    path::PathBuf,
-};
+use std::{fs::File, io, os::unix::fs::FileExt as _, path::PathBuf};
 
 use anyhow::Context as _;
 use twinslot_bootloader::{
@@ -109,18 +104,17 @@ impl Placed {
     fn copy_to(&self, file: &File) -> io::Result<()> {
         match &self.contents {
             Contents::Bytes(bytes) => file.write_all_at(bytes, self.offset),
-            Contents::File(path) => {
-                let mut source = File::open(path)?;
+            Contents::File(source) => {
                 let mut buffer = vec![0; BLOCK];
-                let mut at = self.offset;
-                loop {
-                    let count = source.read(&mut buffer)?;
-                    if count == 0 {
-                        return Ok(());
-                    }
-                    file.write_all_at(buffer.get(..count).unwrap_or_default(), at)?;
-                    at += count as u64;
+                let mut done = 0;
+                while done < self.len {
+                    let step = usize::try_from(self.len - done).unwrap_or(BLOCK).min(BLOCK);
+                    let block = buffer.get_mut(..step).unwrap_or_default();
+                    source.read_exact_at(block, done)?;
+                    file.write_all_at(block, self.offset + done)?;
+                    done += step as u64;
                 }
+                Ok(())
             }
         }
     }

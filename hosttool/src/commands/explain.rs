@@ -153,11 +153,7 @@ impl StorageJob for Explain<'_> {
 /// What the loader would find in a slot.
 fn examine<S: Storage>(storage: &mut S, layout: &Layout, trust: &Trust, slot: Slot, state: Option<&State>) -> Knowledge {
     match verify(storage, layout, trust, slot, state) {
-        Ok(header) => Knowledge::Verified(Verified {
-            digest: header.short_digest(),
-            security_counter: header.manifest().security_counter,
-            version: header.manifest().version,
-        }),
+        Ok(header) => Knowledge::Verified(Verified::of(&header)),
         Err(LoadError::Refused(rejection)) => Knowledge::Refused(rejection),
         Err(LoadError::Storage) => Knowledge::ReadError,
     }

@@ -59,8 +59,8 @@ impl Board {
     /// The board that this program runs on.
     ///
     /// # Safety
-    /// The machine has these devices, and memory where the layout says. This program was linked into what the layout gives it (the loader's own code and
-    /// RAM, or an image that stays clear of the loader's RAM, hand-off and marker), and has no second `Board`.
+    /// The machine has these devices, and memory where the layout says. This program was linked into what the layout gives it (the loader's own code
+    /// and RAM, or an image that stays clear of the loader's RAM, hand-off and marker), and has no second `Board`.
     #[expect(unsafe_code, reason = "whoever describes a board vouches for its addresses")]
     #[must_use]
     pub const unsafe fn new(devices: Devices, layout: Layout) -> Self {
@@ -109,7 +109,8 @@ impl Board {
         shared(self.layout.handoff)
     }
 
-    /// The flash and the memory for images, for a loader: only the journal is unlocked, so what it hashes stays what it is. `None` after the first claim.
+    /// The flash and the memory for images, for a loader: only the journal is unlocked, so what it hashes stays what it is. `None` after the first
+    /// claim.
     pub fn claim_for_loader(&self) -> Option<(Nor<'static>, ImageMemory<'_>)> {
         let flash = self.claim([Extent::NONE; 2])?;
         Some((flash, ImageMemory::new(&self.layout)))

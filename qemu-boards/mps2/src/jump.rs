@@ -13,8 +13,8 @@ pub(crate) fn jump(image: &Bootable) {
     let Some(vector_table) = image.vector_table().and_then(|address| u32::try_from(address).ok()) else {
         return;
     };
-    // SAFETY: a `Bootable` has a verified vector table there, at the alignment that VTOR asks for: a stack pointer, then a reset vector inside the verified
-    // part. No interrupt is enabled that could use either table meanwhile. The loader's stack and statics end here.
+    // SAFETY: a `Bootable` has a verified vector table there, at the alignment that VTOR asks for: a stack pointer, then a reset vector inside the
+    // verified part. No interrupt is enabled that could use either table meanwhile. The loader's stack and statics end here.
     unsafe {
         core::arch::asm!(
             "str r0, [r1]",

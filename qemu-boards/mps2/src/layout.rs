@@ -99,6 +99,7 @@ macro_rules! layout {
             assert!($generated::WRITE_SIZE == $crate::nor::WRITE_SIZE as usize, "layout: the flash writes words of 4 bytes");
             assert!($generated::ERASE_SIZE == $crate::nor::ERASE_SIZE as usize, "layout: the flash erases sectors of 4096 bytes");
             assert!($generated::TEAR_SIZE == $crate::nor::WRITE_SIZE as usize, "layout: a power cut tears one word of this flash");
+            assert!(only(&$generated::RAM_MARKER).size >= $crate::marker::SIZE, "layout: the reset marker is two words");
         }
 
         Layout {

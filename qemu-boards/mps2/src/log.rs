@@ -61,7 +61,8 @@ fn send(uart: Option<Uart>, bytes: &[u8]) {
 #[defmt::global_logger]
 struct UartLogger;
 
-// SAFETY: one processor and no interrupt that logs, so frames never overlap; and were one to, `with` would refuse the second loan instead of aliasing.
+// SAFETY: one processor and no interrupt that logs, so frames never overlap; and were one to, `with` would refuse the second loan instead of
+// aliasing.
 #[expect(unsafe_code, reason = "defmt's trait asks for a promise about overlapping frames")]
 unsafe impl defmt::Logger for UartLogger {
     fn acquire() {

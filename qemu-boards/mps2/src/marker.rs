@@ -9,6 +9,9 @@ use twinslot_bootloader::reason::ResetCause;
 /// The upper three bytes of the first word. RAM that lost its power holds them once in 16 million starts.
 const MAGIC: u32 = 0x5457_4d00;
 
+/// Bytes of a marker.
+pub const SIZE: usize = 8;
+
 /// What was going on when the marker was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

@@ -17,7 +17,8 @@ pub type Words = &'static [AtomicU32];
 #[must_use]
 pub unsafe fn words(address: usize, size: usize) -> Words {
     let first = core::ptr::with_exposed_provenance::<AtomicU32>(address);
-    // SAFETY: the caller promises memory without exclusive references; any bits are a valid `AtomicU32`, and `size / 4` words end inside `size` bytes.
+    // SAFETY: the caller promises memory without exclusive references; any bits are a valid `AtomicU32`, and `size / 4` words end inside `size`
+    // bytes.
     unsafe { core::slice::from_raw_parts(first, size / 4) }
 }
 

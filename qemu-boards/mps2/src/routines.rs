@@ -6,9 +6,9 @@
 
 use core::arch::global_asm;
 
-// SAFETY: the names and registers are those of the C library and of the Arm run-time ABI (section 4.3.4): `memcpy(to, from, len)` keeps r0; only r0-r3 and
-// r12 are changed; nothing outside `to..to + len` is written and nothing outside `from..from + len` is read, as whole words are moved only while
-// four bytes are left.
+// SAFETY: the names and registers are those of the C library and of the Arm run-time ABI (section 4.3.4): `memcpy(to, from, len)` keeps r0; only
+// r0-r3 and r12 are changed; nothing outside `to..to + len` is written and nothing outside `from..from + len` is read, as whole words are moved only
+// while four bytes are left.
 global_asm!(
     ".section .text.memcpy, \"ax\", %progbits",
     ".global memcpy, __aeabi_memcpy, __aeabi_memcpy4, __aeabi_memcpy8",

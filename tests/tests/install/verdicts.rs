@@ -2,14 +2,16 @@
 
 use twinslot_bootloader::decide::Why;
 use twinslot_bootloader::handoff::Booted;
-use twinslot_bootloader::install::Refusal;
-use twinslot_bootloader::journal::{FloorRaise, Phase, SlotState};
+use twinslot_bootloader::install::{InstallError, Refusal};
+use twinslot_bootloader::journal::{CommitError, FloorRaise, Phase, SlotState};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::Slot;
+use twinslot_bootloader::storage::Region;
 use twinslot_tests::geometry::NOR;
 use twinslot_tests::host::{image, signed};
 use twinslot_tests::image::ImageBuilder;
+use twinslot_tests::storage::SimStorage;
 
 use crate::hosts::{A, B, Nor, assert_refused, on_trial, phases, refused, rejected, updated};
 
@@ -43,6 +45,22 @@ fn a_trial_whose_bytes_changed_is_not_confirmed() {
     assert_refused(&mut host, rejected(Rejection::NotTheArmedImage), Nor::confirm);
     host.storage.put(B, &[]);
     assert_refused(&mut host, rejected(Rejection::WrongMagic), Nor::confirm);
+}
+
+#[test]
+fn a_confirm_that_does_not_reach_the_medium_is_told_as_failed() {
+    let logs = [Region::Log0, Region::Log1];
+    for fail in [SimStorage::fail_writes, SimStorage::swallow_writes] {
+        for log in logs {
+            let (mut host, ..) = on_trial(NOR);
+            fail(&mut host.storage, log);
+            assert_eq!(host.confirm(), Err(InstallError::Commit(CommitError::Storage)), "one log lacks the record");
+        }
+        let (mut host, ..) = on_trial(NOR);
+        logs.into_iter().for_each(|log| fail(&mut host.storage, log));
+        assert_eq!(host.confirm(), Err(InstallError::Commit(CommitError::Storage)));
+        assert_eq!(phases(&mut host), (Phase::Confirmed, Phase::Trial), "nothing was confirmed");
+    }
 }
 
 #[test]
@@ -196,7 +214,7 @@ fn a_trial_that_the_last_resort_started_is_not_confirmed() {
 }
 
 #[test]
-fn a_confirmed_slot_is_a_confirmed_slot() {
+fn a_confirm_records_the_image_and_clears_counters_and_reason() {
     let (mut host, _, b) = updated();
     assert_eq!(host.state().expect("a journal").slots.b, SlotState::confirmed(b.short_digest()));
 }

@@ -38,6 +38,20 @@ fn floor_is_monotone() {
 }
 
 #[test]
+fn floor_is_monotone_over_the_whole_range_of_counters() {
+    let of = |seed, counter| signed(ImageBuilder::new(seed).counter(counter));
+    let mut host = Host::<4, 4096>::running(twinslot_tests::geometry::NOR, &of(1, i32::MAX as u32));
+    for (seed, counter) in [(2, 1 << 31), (3, u32::MAX)] {
+        host.update(&of(seed, counter)).expect("a newer counter");
+        host.boot(ResetCause::Software);
+        for lower in [0, 1, i32::MAX as u32, counter - 1] {
+            assert_eq!(host.install(&of(9, lower)), Err(Rejection::BelowFloor.into()), "{lower} after {counter}");
+        }
+    }
+    host.update(&of(4, u32::MAX)).expect("the same counter");
+}
+
+#[test]
 fn floor_is_monotone_in_a_counter_that_outlives_the_journal() {
     fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
         let of = |seed, counter| signed(ImageBuilder::new(seed).counter(counter));

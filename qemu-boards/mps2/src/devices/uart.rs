@@ -28,12 +28,6 @@ impl Uart {
         Self(registers)
     }
 
-    /// The UART that an earlier [`Uart::start`] switched on.
-    #[must_use]
-    pub const fn started(registers: Registers) -> Self {
-        Self(registers)
-    }
-
     /// Sends bytes, waiting for room.
     pub fn send(self, bytes: &[u8]) {
         for byte in bytes {
