@@ -90,11 +90,12 @@ fn lint_host(workspace: &Workspace) -> Result<Ended> {
     Ok(Ended::Passed("lint on the host: ok".to_owned()))
 }
 
-/// Loader and application of each board, as they are built for it.
+/// Everything that runs on each board, as it is built for it.
 fn lint_firmware(workspace: &Workspace) -> Result<Ended> {
     for board in Board::ALL {
         let mut command = cargo(workspace);
-        command.args(["clippy", "--quiet", "--profile", "firmware", "--target", board.target(), "--package", board.name(), "--package", "demo-app"]);
+        command.args(["clippy", "--quiet", "--profile", "firmware", "--target", board.target()]);
+        command.args(["--package", board.name(), "--package", "demo-app", "--package", "signature-vectors"]);
         process::run(command.args(["--", "-D", "warnings"]).env("TWINSLOT_BOARD", board.name()))?;
     }
     Ok(Ended::Passed("lint firmware: ok".to_owned()))

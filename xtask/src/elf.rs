@@ -119,6 +119,17 @@ impl Firmware {
         Ok(range.clone().step_by(2).filter_map(call).collect())
     }
 
+    /// The bytes of the function with exactly this symbol.
+    pub(crate) fn function(&self, name: &str) -> Result<Vec<u8>> {
+        let elf = self.parse()?;
+        let found = || {
+            let symbol = elf.symbol_by_name(name)?;
+            let section = elf.section_by_index(symbol.section_index()?).ok()?;
+            section.data_range(symbol.address() & !1, symbol.size()).ok()?.filter(|bytes| !bytes.is_empty())
+        };
+        found().map(<[u8]>::to_vec).with_context(|| format!("{} has no function {name}", self.path.display()))
+    }
+
     /// The address ranges of the functions whose mangled name has one of `words` in it: those with a symbol of their own, and wherever the compiler
     /// has inlined one.
     pub(crate) fn functions(&self, words: &[&str]) -> Result<Vec<Range<u64>>> {

@@ -9,7 +9,7 @@ use crate::budget::write_rows;
 use crate::cargo::{build, cargo};
 use crate::firmware::Logging;
 use crate::plugin;
-use crate::scenario::{self, Calibration, Fixture, Row, Scenario, scenarios};
+use crate::scenario::{self, Calibration, Fixture, Row, Scenario, scenarios, vectors};
 use crate::workspace::Workspace;
 
 /// What to run, and where to leave what came of it.
@@ -53,20 +53,44 @@ struct Tools {
     plugin: PathBuf,
 }
 
-fn choose(name: Option<&str>) -> Result<Vec<Scenario>> {
-    let mut all = scenarios();
+/// What makes one row on each board.
+enum Chosen {
+    /// The loader and what it boots, step by step.
+    Loader(Box<Scenario>),
+    /// The program of the vectors.
+    SignatureVectors,
+}
+
+impl Chosen {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Loader(scenario) => scenario.name,
+            Self::SignatureVectors => vectors::NAME,
+        }
+    }
+
+    fn run(&self, fixture: &mut Fixture, tools: &Tools, calibration: Calibration) -> Row {
+        match self {
+            Self::Loader(scenario) => scenario::run(fixture, &tools.plugin, scenario, calibration),
+            Self::SignatureVectors => vectors::run(fixture, calibration),
+        }
+    }
+}
+
+fn choose(name: Option<&str>) -> Result<Vec<Chosen>> {
+    let mut all: Vec<Chosen> = scenarios().into_iter().map(|scenario| Chosen::Loader(Box::new(scenario))).chain([Chosen::SignatureVectors]).collect();
     if let Some(name) = name {
-        let names: Vec<&str> = all.iter().map(|scenario| scenario.name).collect();
+        let names: Vec<&str> = all.iter().map(Chosen::name).collect();
         if !names.contains(&name) {
             bail!("there is no scenario {name}; the scenarios are {}", names.join(", "));
         }
-        all.retain(|scenario| scenario.name == name);
+        all.retain(|chosen| chosen.name() == name);
     }
     Ok(all)
 }
 
 /// The boards run side by side, each its scenarios one after the other.
-fn run_boards(workspace: &Workspace, tools: &Tools, request: &Request, boards: &[Board], chosen: &[Scenario]) -> Result<Vec<Row>> {
+fn run_boards(workspace: &Workspace, tools: &Tools, request: &Request, boards: &[Board], chosen: &[Chosen]) -> Result<Vec<Row>> {
     std::thread::scope(|scope| {
         let start = |board: &Board| {
             let board = *board;
@@ -81,7 +105,7 @@ fn run_boards(workspace: &Workspace, tools: &Tools, request: &Request, boards: &
     })
 }
 
-fn run_board(workspace: &Workspace, tools: &Tools, request: &Request, board: Board, chosen: &[Scenario]) -> Result<Vec<Row>> {
+fn run_board(workspace: &Workspace, tools: &Tools, request: &Request, board: Board, chosen: &[Chosen]) -> Result<Vec<Row>> {
     let folder = match &request.keep {
         Some(folder) => std::path::absolute(folder)?.join(board.name()),
         None => workspace.products("runs")?.join(board.name()),
@@ -89,11 +113,11 @@ fn run_board(workspace: &Workspace, tools: &Tools, request: &Request, board: Boa
     let mut fixture = Fixture::new(workspace, board, &tools.hosttool, &folder, Logging::Off)?;
     let calibration = Calibration::measure(&mut fixture)?;
     let mut rows = Vec::new();
-    for scenario in chosen {
-        let row = scenario::run(&mut fixture, &tools.plugin, scenario, calibration);
+    for one in chosen {
+        let row = one.run(&mut fixture, tools, calibration);
         println!("{}", row.describe());
         if request.keep.is_none() && !row.has_failed() {
-            let _ = std::fs::remove_file(folder.join(format!("{}.img", scenario.name)));
+            let _ = std::fs::remove_file(folder.join(format!("{}.img", one.name())));
         }
         rows.push(row);
     }

@@ -1,4 +1,4 @@
-//! Builds loaders and the demo application, each once per content.
+//! Builds loaders, the demo application and the program of the vectors, each once per content.
 //!
 //! Cargo keeps one build of a package; a loader with another trust anchor would replace it. So every product is copied to
 //! `target/xtask/firmware/` under a name that has the hash of all that goes into it: the sources, the lock file, the settings of the build.
@@ -42,6 +42,12 @@ pub(crate) fn application(workspace: &Workspace, board: Board, place: &str) -> R
     product(workspace, &Recipe { package: "demo-app", target: board.target(), environment })
 }
 
+/// The program that runs the signature vectors in the place of `board`'s loader.
+pub(crate) fn vectors(workspace: &Workspace, board: Board) -> Result<PathBuf> {
+    let environment = vec![("TWINSLOT_BOARD", board.name().to_owned()), log_level(Logging::Off)];
+    product(workspace, &Recipe { package: "signature-vectors", target: board.target(), environment })
+}
+
 fn log_level(logging: Logging) -> (&'static str, String) {
     ("DEFMT_LOG", if logging == Logging::On { "info" } else { "off" }.to_owned())
 }
@@ -65,7 +71,7 @@ fn product(workspace: &Workspace, recipe: &Recipe) -> Result<PathBuf> {
 fn fingerprint(workspace: &Workspace, recipe: &Recipe) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(format!("{recipe:?}"));
-    for source in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo", "bootloader", "qemu-boards"] {
+    for source in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo", "bootloader", "qemu-boards", "tests/tests/vectors"] {
         add(&mut hash, &workspace.path(source))?;
     }
     Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())

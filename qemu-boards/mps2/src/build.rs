@@ -19,6 +19,9 @@ const PART_OFFSET: u64 = 4096;
 /// Bytes at the start of the RAM for images that code which is copied may take. Data and stack have the rest.
 const COPIED_CODE: u64 = 0x8_0000;
 
+/// Bytes of the memory that both boards hold code in: SSRAM1. A layout gives a loader the beginning of it. Source: Arm DAI 0386 and DAI 0505, memory maps.
+const CODE_MEMORY: u64 = 0x40_0000;
+
 /// Linker arguments of a loader: memory map, start-up code, defmt's symbols, and the constants of `board.rs`.
 ///
 /// # Errors
@@ -66,6 +69,16 @@ pub fn application(layout: impl AsRef<Path>, default_trust: impl AsRef<Path>, pl
     link(&application_memory_x(&board.layout, place)?)
 }
 
+/// Linker arguments of a program that runs in the loader's place, and the constants of `board.rs`. It has all of the code memory, and the RAM for images.
+///
+/// # Errors
+/// The layout or the trust file can not be used, or a file can not be written.
+pub fn in_place_of_the_loader(layout: impl AsRef<Path>, default_trust: impl AsRef<Path>) -> Result<(), Box<dyn Error>> {
+    let board = Board::read(layout, default_trust)?;
+    print!("{}", board.write_to_out_dir()?);
+    link(&in_place_of_the_loader_memory_x(&board.layout)?)
+}
+
 /// Writes the memory map and links with it. cortex-m-rt wants `device.x` too; the boards use no interrupts, so it is empty.
 ///
 /// # Errors
@@ -108,6 +121,13 @@ fn loader_memory_x(layout: &Layout) -> Result<String, Box<dyn Error>> {
          RAM : ORIGIN = {statics:#x}, LENGTH = {LOADER_STATICS:#x}\n}}\n_stack_start = ORIGIN(STACK) + LENGTH(STACK);\n_stack_end = ORIGIN(STACK);\n",
         layout.loader.span.size, ram.base,
     ))
+}
+
+/// The memory map of a program in the loader's place.
+fn in_place_of_the_loader_memory_x(layout: &Layout) -> Result<String, Box<dyn Error>> {
+    let origin = layout.loader_address().ok_or("layout: the loader's code has no address")?;
+    let ram = layout.ram_for(Purpose::Image).next().ok_or("layout: there is no RAM for images")?;
+    Ok(memory_x(MemoryRegion { origin, length: CODE_MEMORY }, MemoryRegion { origin: ram.base, length: ram.size }))
 }
 
 /// An application's memory map. What distinguishes one application from another stands in a section of its own, for tools to fill in.

@@ -42,6 +42,8 @@ pub(crate) enum Rest {
     Application,
     /// The loader has said what it does: boots or halts.
     Loader,
+    /// The program of the vectors has run them all, or has failed.
+    Vectors,
 }
 
 /// Why a run is over.
@@ -132,6 +134,7 @@ impl Rest {
         match self {
             Self::Application => halts || line == "app: idle",
             Self::Loader => halts || line.starts_with("twinslot: boot "),
+            Self::Vectors => line == "vectors: done" || line == "vectors: the program failed",
         }
     }
 }

@@ -77,6 +77,11 @@ impl Fixture {
         Ok(path)
     }
 
+    /// The ELF of the program that runs the vectors.
+    pub(crate) fn vectors(&self) -> Result<PathBuf> {
+        firmware::vectors(&self.workspace, self.board)
+    }
+
     /// The packed and signed image.
     pub(crate) fn image(&mut self, image: &Image) -> Result<PathBuf> {
         if let Some(path) = self.images.get(image) {

@@ -11,6 +11,7 @@ mod run;
 mod seed;
 mod situation;
 mod table;
+pub(crate) mod vectors;
 
 use crate::board::Board;
 use crate::qemu::Reset;

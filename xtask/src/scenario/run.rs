@@ -25,6 +25,9 @@ const UNHURRIED: Duration = Duration::from_secs(2);
 /// More boots than any step takes.
 const BOOTS: usize = 20;
 
+/// How long the vectors may take, in calibration boots. Each of a thousand signatures takes less than a boot, which checks one too.
+const BOOTS_OF_VECTORS: u32 = 1000;
+
 /// How fast this machine emulates the board, measured in this run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Calibration {
@@ -46,6 +49,11 @@ impl Calibration {
     /// The bounds of a run.
     pub(crate) fn limits(self) -> Limits {
         Limits { time: GRACE + self.boot * BOOTS_OF_TIME, boots: BOOTS, rest: Rest::Application }
+    }
+
+    /// The bounds of a run of the vectors, which boots nothing.
+    pub(super) fn limits_of_vectors(self) -> Limits {
+        Limits { time: GRACE + self.boot * BOOTS_OF_VECTORS, boots: 0, rest: Rest::Vectors }
     }
 }
 

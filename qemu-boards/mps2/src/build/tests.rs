@@ -53,6 +53,19 @@ fn an_application_runs_where_its_slot_begins_plus_the_header_or_at_the_start_of_
 }
 
 #[test]
+fn a_program_in_the_loaders_place_begins_where_the_processor_looks_for_the_loader() {
+    for board in BOARDS {
+        let layout = layout(board);
+        let map = in_place_of_the_loader_memory_x(&layout).expect("a map");
+        let ((code, code_size), (ram, ram_size)) = (region(&map, "FLASH"), region(&map, "RAM"));
+        let image = layout.ram_for(Purpose::Image).next().expect("RAM for images");
+        assert_eq!(Some(code), layout.loader_address(), "{board}");
+        assert_eq!((ram, ram_size), (image.base, image.size), "{board}");
+        assert!(code + code_size <= ram, "{board}: code and data are apart");
+    }
+}
+
+#[test]
 fn every_place_has_a_name() {
     assert_eq!(["a", "b", "ram", "c", ""].map(Place::named), [Some(Place::SlotA), Some(Place::SlotB), Some(Place::Ram), None, None]);
 }
