@@ -14,19 +14,25 @@ pub struct Status {
     pub newest: Option<(u64, State)>,
     /// Whether the next boot has nothing to repair: both logs end in that record, or one is left alone after a read error.
     pub mirrored: bool,
+    /// Whether neither log could be read: the next boot writes nothing while that lasts.
+    pub unreadable: bool,
 }
 
 /// Reads the boot state.
 pub fn status(storage: &mut impl Storage, policy: &Policy) -> Status {
     let journal = Journal::open(storage, policy);
     let newest = journal.state().map(|state| (journal.sequence(), *state));
-    Status { newest, mirrored: journal.is_clean() }
+    Status { newest, mirrored: journal.is_clean(), unreadable: journal.is_unreadable() }
 }
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((sequence, state)) = &self.newest else {
-            return f.write_str("journal: lost; the next boot takes authentic slots as trials");
+            return f.write_str(if self.unreadable {
+                "journal: neither log can be read; while that lasts a boot writes nothing and starts no trial"
+            } else {
+                "journal: lost; the next boot takes authentic slots as trials"
+            });
         };
         let logs = if self.mirrored { "both logs agree" } else { "the logs differ, the next boot repairs them" };
         writeln!(f, "journal: sequence {sequence}, {logs}")?;

@@ -120,7 +120,8 @@ impl Journal {
     }
 
     /// Whether neither log could be read: the newest record may be in either, so that nothing is written over it.
-    const fn is_unreadable(&self) -> bool {
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
         let [first, second] = &self.logs;
         self.is_lost() && first.read_error && second.read_error
     }
