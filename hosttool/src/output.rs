@@ -3,7 +3,7 @@
 use std::{
     fs::{File, Permissions},
     io::Write,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -73,6 +73,21 @@ impl NewFile {
         file.persist_noclobber(&path).map_err(|error| error.error).with_context(|| unwritten(&path))?;
         sync_folder(&path)
     }
+}
+
+/// Refuses an output that is one of the inputs: it would be replaced by what was made of it.
+///
+/// # Errors
+/// Names the file.
+pub fn ensure_apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let identity = |path: &Path| path.metadata().map(|there| (there.dev(), there.ino())).ok();
+    let Some(there) = identity(output) else {
+        return Ok(());
+    };
+    for input in inputs {
+        ensure!(identity(input) != Some(there), "{}: is an input and is not replaced: choose another output", output.display());
+    }
+    Ok(())
 }
 
 /// Writes a small file whole or not at all.

@@ -60,6 +60,25 @@ fn an_output_that_is_no_file_is_not_replaced() {
 }
 
 #[test]
+fn an_output_that_is_an_input_is_not_replaced() {
+    let bench = Bench::with_owner();
+    bench.signed("x.slot", "--version 1.0.0 --security-counter 1");
+    bench.other("ln", "x.slot same.slot");
+    let files = bench.files();
+    let pack = "pack --product lamp --version 1.0.0 --security-counter 1 --part firmware=firmware.bin -o firmware.bin";
+    for (command, output) in [
+        ("bundle x.slot -o x.slot", "x.slot"),
+        ("bundle x.slot -o same.slot", "same.slot"),
+        ("sign x.slot --prepare -o x.slot", "x.slot"),
+        (pack, "firmware.bin"),
+    ] {
+        let ran = bench.run(command);
+        assert_eq!((ran.code, ran.stderr), (2, format!("hosttool: {output}: is an input and is not replaced: choose another output\n")));
+    }
+    assert_eq!(bench.files(), files);
+}
+
+#[test]
 fn four_signers_at_once_all_leave_their_signature() {
     let bench = Bench::with_owner();
     bench.done("pack --product lamp --version 1.0.0 --security-counter 1 --part firmware=firmware.bin -o x.slot");

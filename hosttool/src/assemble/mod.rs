@@ -3,7 +3,12 @@
 mod images;
 mod state;
 
-use std::{fs::File, io, os::unix::fs::FileExt as _, path::PathBuf};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use twinslot_bootloader::{
@@ -55,6 +60,15 @@ pub struct Sources {
     /// Refuse published test keys, in the trust file and in every image.
     #[arg(long, requires = "trust")]
     pub release: bool,
+}
+
+impl Sources {
+    /// Every file that is read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let slots = self.slots.iter().map(|(_, path)| path);
+        let others = [&self.loader, &self.golden, &self.staging, &self.trust].into_iter().flatten();
+        [&self.layout].into_iter().chain(slots).chain(others).map(PathBuf::as_path)
+    }
 }
 
 /// Everything that goes into a flash, read and checked.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     assemble::{Assembly, Placed, Sources, place_loader, read_loader},
     hex,
-    output::{Access, NewFile},
+    output::{Access, NewFile, ensure_apart},
     report::Outcome,
 };
 
@@ -43,6 +43,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         let segments = read_loader(loader, &assembly.layout)?;
         assembly.placed.extend(place_loader(loader, segments, &assembly.layout)?);
     }
+    ensure_apart(&arguments.output, arguments.sources.files())?;
     let new = NewFile::create(&arguments.output, Access::Everybody)?;
     assembly.write_to(new.file())?;
     new.finish()?;

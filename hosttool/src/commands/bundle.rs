@@ -19,7 +19,7 @@ use zstd::zstd_safe::CParameter;
 use crate::{
     chunk_table,
     image_file::{ImageFile, Use},
-    output::{Access, NewFile},
+    output::{Access, NewFile, ensure_apart},
     report::{Failure, Outcome},
 };
 
@@ -67,6 +67,7 @@ fn write_bundle(arguments: &Arguments) -> Outcome {
     let image = ImageFile::open(&arguments.image, Use::Reading)?;
     let manifest = image.manifest()?;
     let layout = BundleLayout::new(image.len());
+    ensure_apart(&arguments.output, [arguments.image.as_path()])?;
     let new = NewFile::create(&arguments.output, Access::Everybody)?;
     let packing = if arguments.zstd { Packing::zstd()? } else { Packing::Plain };
     let mut writer = BundleWriter::new(new.file(), layout, packing);

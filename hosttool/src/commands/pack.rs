@@ -21,7 +21,7 @@ use twinslot_bootloader::{
 
 use crate::{
     hex,
-    output::{Access, NewFile},
+    output::{Access, NewFile, ensure_apart},
     pack::{PartSpec, StreamError, Streamed, check_parts, kind_name, parse_number, parse_version, stream},
     refusal::Refusal,
     report::{Failure, Outcome},
@@ -100,6 +100,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
 fn pack(arguments: &Arguments) -> Outcome {
     let created = creation_time()?;
     let mut inputs = arguments.parts.iter().map(|part| open(&part.file)).collect::<Result<Vec<_>, _>>()?;
+    ensure_apart(&arguments.output, arguments.parts.iter().map(|part| part.file.as_path()))?;
     let new = NewFile::create(&arguments.output, Access::Everybody)?;
     let streamed = stream(&mut inputs, arguments.align, new.file()).map_err(|error| name_file(arguments, error))?;
     let manifest = manifest(arguments, &streamed, created)?;

@@ -107,6 +107,7 @@ fn sign(path: &Path, key: &Path, passphrase: Option<&Path>) -> Outcome {
 fn prepare(path: &Path, output: &Path) -> Outcome {
     let image = open(path, Use::Reading)?;
     let signed = image.framed()?.signed();
+    output::ensure_apart(output, [path])?;
     output::write(output, signed)?;
     super::done(Prepared { path: output.to_owned(), bytes: signed.len(), header_digest: hex::encode(&Builtin.digest(signed)) })
 }

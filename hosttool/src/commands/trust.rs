@@ -54,6 +54,7 @@ struct NamedKey {
 pub fn run(arguments: &Arguments) -> Outcome {
     let keys = arguments.keys.iter().map(|path| read_key(path)).collect::<Result<Vec<_>, _>>()?;
     let trust = Trust::new(keys, arguments.threshold, arguments.floor).map_err(|error| Refusal::Trust { path: arguments.output.clone(), error })?;
+    output::ensure_apart(&arguments.output, arguments.keys.iter().map(PathBuf::as_path))?;
     output::write(&arguments.output, trust.to_toml().as_bytes())?;
     super::done(Written { path: arguments.output.clone(), threshold: trust.threshold(), floor: trust.floor(), keys: describe(&trust) })
 }
