@@ -82,7 +82,7 @@ impl Subject<'_> {
             loader,
             flash,
             folder: folder.path(),
-            plugin: Some(PluginRun { library: self.plugin, plan: &plan }),
+            plugin: Some(PluginRun { file: self.plugin, plan: &plan }),
             fill: Some((&painted, base)),
         };
         let mut machine = Machine::start(&launch)?;

@@ -57,7 +57,7 @@ fn run(fixture: &Fixture, plugin: &Path, loader: &Path, flash: &Path, limits: Li
     let folder = tempfile::tempdir_in(fixture.folder())?;
     let path = folder.path().join("plan");
     let report = plan(fixture, loader)?.write(&path)?;
-    let plugin = Some(PluginRun { library: plugin, plan: &path });
+    let plugin = Some(PluginRun { file: plugin, plan: &path });
     let launch = Launch { board: fixture.board(), loader, flash, folder: folder.path(), plugin, fill: None };
     Machine::start(&launch)?.watch_loader(limits, &report)?;
     Report::read(&report)

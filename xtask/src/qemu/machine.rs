@@ -40,7 +40,7 @@ pub(crate) struct Launch<'a> {
 /// The counting plugin and its plan.
 #[derive(Debug, Clone)]
 pub(crate) struct PluginRun<'a> {
-    pub(crate) library: &'a Path,
+    pub(crate) file: &'a Path,
     pub(crate) plan: &'a Path,
 }
 
@@ -155,7 +155,7 @@ fn command(launch: &Launch, log: &Path, socket: &Path) -> Result<Command> {
     command.args(["-serial", "stdio"]).arg("-serial").arg(with_path("file:", log));
     command.arg("-qmp").arg(with_path_then("unix:", socket, ",server=on,wait=off"));
     if let Some(plugin) = &launch.plugin {
-        let mut argument = with_path("file=", plugin.library);
+        let mut argument = with_path("file=", plugin.file);
         argument.push(with_path(",plan=", plugin.plan));
         command.arg("-plugin").arg(argument);
     }

@@ -140,7 +140,7 @@ fn reference(start: &Start, plugin: &Path, store: Store) -> Result<Report> {
 }
 
 fn launch<'a>(start: &'a Start, plugin: &'a Path, flash: &'a Path, folder: &'a Path, plan: &'a Path) -> Launch<'a> {
-    Launch { board: start.fixture.board(), loader: start.loader, flash, folder, plugin: Some(PluginRun { library: plugin, plan }), fill: None }
+    Launch { board: start.fixture.board(), loader: start.loader, flash, folder, plugin: Some(PluginRun { file: plugin, plan }), fill: None }
 }
 
 fn cut(start: &Start, plugin: &Path, number: usize, moment: Moment) -> Result<CameBack> {
