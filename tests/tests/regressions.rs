@@ -125,14 +125,7 @@ fn a_slot_that_was_named_before_the_state_changed_is_checked_again() {
 #[test]
 fn an_update_that_failed_from_the_last_resort_does_not_win_the_last_resort() {
     for cause in [ResetCause::Watchdog, ResetCause::Fault, ResetCause::Software, ResetCause::Unknown] {
-        let (a, b) = (image(1), image(2));
-        let mut host = Nor::running(NOR, &a);
-        host.storage.put(B, &b.slot);
-        let mut state = host.state().expect("a journal");
-        state.slots.b = SlotState::confirmed(b.short_digest()).rejected(Reason::HealthCheck);
-        host.set_state(&state);
-        host.storage.flip(A, 4096 + 7, 1);
-        host.boot(ResetCause::PowerOn);
+        let mut host = on_its_last_resort();
         host.install(&signed(ImageBuilder::new(3).counter(9))).expect("the way out");
         for _ in 0..3 {
             assert_eq!(host.boot(cause).slot(), Some((Slot::A, Why::Trial)));
