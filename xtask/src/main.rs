@@ -20,6 +20,7 @@ mod setup;
 mod size;
 mod test;
 mod tidy;
+mod variant;
 mod workspace;
 
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ enum Command {
     Bench(BenchArguments),
     /// Check the rules of the house that a machine can check
     Tidy,
+    /// Make a deliberately broken copy of the sources (tests/variants/NAME.toml) and say where it is
+    Variant(VariantArguments),
 }
 
 #[derive(Args)]
@@ -78,6 +81,12 @@ struct JsonArgument {
     /// Write the measures to FILE as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct VariantArguments {
+    /// The name of a file in tests/variants, without its ending
+    name: String,
 }
 
 #[derive(Args)]
@@ -119,5 +128,9 @@ fn run(command: Command) -> Result<String> {
         Command::Size(JsonArgument { json }) => budget::report("size", &size::size(&workspace)?, json.as_deref()),
         Command::Bench(arguments) => budget::report("bench", &bench::bench(&workspace, arguments.extent())?, arguments.json.json.as_deref()),
         Command::Tidy => tidy::tidy(&workspace),
+        Command::Variant(VariantArguments { name }) => {
+            let made = variant::Variant::make(&workspace, &name)?;
+            Ok(format!("{}\n{}", made.about, made.workspace.root().display()))
+        }
     }
 }

@@ -21,6 +21,12 @@ impl Workspace {
         Ok(Self { root, target })
     }
 
+    /// Another checkout, and its target folder.
+    #[expect(clippy::unused_self, reason = "only whoever has a workspace may name another")]
+    pub(crate) const fn at(&self, root: PathBuf, target: PathBuf) -> Self {
+        Self { root, target }
+    }
+
     /// The top folder of the checkout.
     pub(crate) fn root(&self) -> &Path {
         &self.root
