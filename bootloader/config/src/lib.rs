@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+mod excerpt;
 pub mod layout;
 pub mod test_keys;
 pub mod trust;
 
+pub use excerpt::SyntaxError;
 pub use layout::{Layout, LayoutError};
 pub use trust::{Trust, TrustError};

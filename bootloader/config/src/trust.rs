@@ -14,7 +14,10 @@ use twinslot_bootloader::{
     crypto::{Builtin, PublicKey, is_on_curve, is_strong_key},
 };
 
-use crate::test_keys;
+use crate::{
+    excerpt::{Excerpt, SyntaxError},
+    test_keys,
+};
 
 /// The longest key name.
 const NAME_LIMIT: usize = 64;
@@ -67,7 +70,7 @@ impl Trust {
     /// # Errors
     /// The text is not a trust file, or the verifier would not accept it.
     pub fn parse(text: &str) -> Result<Self, TrustError> {
-        let file: TrustFile = toml::from_str(text).map_err(|source| TrustError::Syntax { source: Box::new(source) })?;
+        let file: TrustFile = toml::from_str(text).map_err(|error| SyntaxError::new(&error, text))?;
         let keys = file.key.into_iter().map(decode_key).collect::<Result<_, _>>()?;
         Self::new(keys, file.threshold, file.floor)
     }
@@ -174,11 +177,8 @@ pub enum TrustError {
     #[error("trust file: not UTF-8 text, but TOML is: {0}")]
     NotText(#[from] std::str::Utf8Error),
     /// The text is not the TOML of a trust file.
-    #[error("trust file: {source}")]
-    Syntax {
-        /// What and where.
-        source: Box<toml::de::Error>,
-    },
+    #[error("trust file: {0}")]
+    Syntax(#[from] SyntaxError),
     /// A key name that is empty, too long or does not print.
     #[error("trust file: a key's name is {len} bytes or has control characters; give it 1 to {limit} printable bytes")]
     Name {
@@ -188,20 +188,21 @@ pub enum TrustError {
         limit: usize,
     },
     /// Two keys of one name.
-    #[error("trust file: the name {name:?} stands twice; rename one of the keys")]
+    #[error("trust file: the name {} stands twice; rename one of the keys", Excerpt(name))]
     RepeatedName {
         /// The name.
         name: String,
     },
     /// A public key that is not 32 bytes of base64.
-    #[error("trust file: key {name:?} is not the base64 of 32 bytes; take it from `hosttool trust`")]
+    #[error("trust file: key {} is not the base64 of 32 bytes; take it from `hosttool trust`", Excerpt(name))]
     NotAKey {
         /// The key's name.
         name: String,
     },
     /// A public key that anybody or nobody can sign for.
     #[error(
-        "trust file: key {name:?} is all zero, of small order, not canonical or not on the curve: anybody or nobody could sign for it; make a new one"
+        "trust file: key {} is all zero, of small order, not canonical or not on the curve: anybody or nobody could sign for it; make a new one",
+        Excerpt(name)
     )]
     WeakKey {
         /// The key's name.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use twinslot_bootloader::image::InvalidProduct;
 
+use crate::excerpt::{Excerpt, SyntaxError};
+
 use super::Purpose;
 
 /// A layout that can not be used.
@@ -21,11 +23,8 @@ pub enum LayoutError {
     #[error("layout: not UTF-8 text, but TOML is: {0}")]
     NotText(#[from] std::str::Utf8Error),
     /// The text is not the TOML of a layout.
-    #[error("layout: {source}")]
-    Syntax {
-        /// What and where.
-        source: Box<toml::de::Error>,
-    },
+    #[error("layout: {0}")]
+    Syntax(#[from] SyntaxError),
     /// A name that is empty, too long or has characters that do not print.
     #[error("layout: {field} is {len} bytes or has control characters; give it 1 to {limit} printable bytes")]
     Name {
@@ -37,7 +36,7 @@ pub enum LayoutError {
         limit: usize,
     },
     /// A product's name that no image can carry.
-    #[error("layout: product {product:?}: {reason}")]
+    #[error("layout: product {}: {reason}", Excerpt(product))]
     Product {
         /// The name.
         product: String,

@@ -4,11 +4,13 @@ use serde::Deserialize;
 
 use twinslot_bootloader::journal::{FloorRaise, Policy};
 
+use crate::excerpt::SyntaxError;
+
 use super::{Flash, Layout, LayoutError, Loader, Purpose, Ram, Span};
 
 /// Turns text into values; what they mean is checked elsewhere.
 pub(super) fn parse(text: &str) -> Result<Layout, LayoutError> {
-    let file: LayoutFile = toml::from_str(text).map_err(|source| LayoutError::Syntax { source: Box::new(source) })?;
+    let file: LayoutFile = toml::from_str(text).map_err(|error| SyntaxError::new(&error, text))?;
     Ok(file.into())
 }
 

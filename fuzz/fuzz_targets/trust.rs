@@ -1,0 +1,4 @@
+//! Fuzzes `twinslot_tests::fuzzing::trust`, where its properties are written down.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| twinslot_tests::fuzzing::trust(data));
