@@ -1,0 +1,74 @@
+//! The devices that a loader touches: UARTs, timer, watchdog, and the system control block. Source: Arm DDI 0479 chapter 4, Armv7-M ARM chapter B3.
+
+use std::collections::BTreeMap;
+
+use crate::Trap;
+
+const APB: std::ops::Range<u32> = 0x4000_0000..0x4003_0000;
+const SYSTEM: std::ops::Range<u32> = 0xe000_e000..0xe000_f000;
+
+const TIMER_VALUE: u32 = 0x4000_0004;
+const UART_STATE: [u32; 5] = [0x4000_4004, 0x4000_5004, 0x4000_6004, 0x4000_7004, 0x4000_9004];
+const CONSOLE_DATA: u32 = 0x4000_4000;
+const WATCHDOG: std::ops::Range<u32> = 0x4000_8000..0x4000_9000;
+const WATCHDOG_CONTROL: u32 = 0x4000_8008;
+const WATCHDOG_LOCK: u32 = 0x4000_8c00;
+const UNLOCK: u32 = 0x1acc_e551;
+const RESET_CONTROL: u32 = 0xe000_ed0c;
+const RESET_KEY: u32 = 0x05fa;
+const RESET_REQUEST: u32 = 4;
+
+/// How the timer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Clock {
+    /// It stands still, so that runs of different length leave equal memory behind.
+    #[default]
+    Stopped,
+    /// As in the emulator with `-icount shift=5`: 32 ns an instruction, ticks of 40 ns.
+    Running,
+}
+
+/// The devices' registers, and what was sent to the console.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Devices {
+    pub(crate) clock: Clock,
+    pub(crate) console: Vec<u8>,
+    pub(crate) registers: BTreeMap<u32, u32>,
+    pub(crate) watchdog_is_locked: bool,
+}
+
+impl Devices {
+    pub(crate) fn has(address: u32) -> bool {
+        APB.contains(&address) || SYSTEM.contains(&address)
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.registers == other.registers && self.watchdog_is_locked == other.watchdog_is_locked
+    }
+
+    pub(crate) fn watchdog_is_armed(&self) -> bool {
+        self.registers.get(&WATCHDOG_CONTROL).is_some_and(|control| control & 0b11 == 0b11)
+    }
+
+    pub(crate) fn read(&self, address: u32, count: u64) -> u32 {
+        match address {
+            TIMER_VALUE if self.clock == Clock::Running => !((count * 4 / 5) as u32),
+            WATCHDOG_LOCK => self.watchdog_is_locked.into(),
+            _ if UART_STATE.contains(&address) => 0,
+            _ => self.registers.get(&address).copied().unwrap_or(0),
+        }
+    }
+
+    pub(crate) fn write(&mut self, address: u32, value: u32, _count: u64) -> Result<(), Trap> {
+        match address {
+            CONSOLE_DATA => self.console.push(value as u8),
+            RESET_CONTROL if value >> 16 == RESET_KEY && value & RESET_REQUEST != 0 => return Err(Trap::Reset),
+            WATCHDOG_LOCK => self.watchdog_is_locked = value != UNLOCK,
+            _ if WATCHDOG.contains(&address) && self.watchdog_is_locked => {}
+            _ => {
+                self.registers.insert(address, value);
+            }
+        }
+        Ok(())
+    }
+}
