@@ -8,7 +8,8 @@ use anyhow::{Result, bail};
 use crate::bench::{Extent, bench};
 use crate::board::Board;
 use crate::cargo::cargo;
-use crate::emulate::{Request, emulate};
+use crate::cuts::{Request, cuts};
+use crate::emulate::{self, emulate};
 use crate::workspace::Workspace;
 use crate::{budget, demo, process, setup, size, test, tidy};
 
@@ -23,14 +24,15 @@ enum Ended {
     NotRun(String),
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("setup", |workspace| setup::setup(workspace).map(Ended::Passed)),
     ("format", format),
     ("lint on the host", lint_host),
     ("lint firmware", lint_firmware),
     ("tidy", |workspace| tidy::tidy(workspace).map(Ended::Passed)),
     ("packages", |workspace| test::packages(workspace).map(Ended::Passed)),
-    ("scenarios", |workspace| emulate(workspace, &Request::default()).map(Ended::Passed)),
+    ("scenarios", |workspace| emulate(workspace, &emulate::Request::default()).map(Ended::Passed)),
+    ("cuts", |workspace| cuts(workspace, &Request::SHORT).map(Ended::Passed)),
     ("demo", |workspace| demo::demo(workspace).map(Ended::Passed)),
     ("size", |workspace| budget::report("size", &size::size(workspace)?, None).map(Ended::Passed)),
     ("bench", |workspace| budget::report("bench", &bench(workspace, Extent::Short)?, None).map(Ended::Passed)),

@@ -8,6 +8,7 @@ mod board;
 mod budget;
 mod cargo;
 mod ci;
+mod cuts;
 mod demo;
 mod elf;
 mod emulate;
@@ -52,6 +53,8 @@ enum Command {
     Ci,
     /// Run the scenarios on the emulated boards
     Qemu(QemuArguments),
+    /// Cut the power after every single store of commits and of a header's write, on an emulated board
+    Cuts(cuts::CutsArguments),
     /// Measure the loaders' code and RAM against the budgets
     Size(JsonArgument),
     /// Measure boot instructions and packing against the budgets
@@ -125,6 +128,7 @@ fn run(command: Command) -> Result<String> {
         Command::Test => test::test(&workspace),
         Command::Ci => ci::ci(&workspace),
         Command::Qemu(QemuArguments { board, scenario, json, keep }) => emulate::emulate(&workspace, &Request { board, scenario, json, keep }),
+        Command::Cuts(arguments) => cuts::cuts(&workspace, &arguments.request()?),
         Command::Size(JsonArgument { json }) => budget::report("size", &size::size(&workspace)?, json.as_deref()),
         Command::Bench(arguments) => budget::report("bench", &bench::bench(&workspace, arguments.extent())?, arguments.json.json.as_deref()),
         Command::Tidy => tidy::tidy(&workspace),

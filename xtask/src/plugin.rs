@@ -35,6 +35,17 @@ pub(crate) struct Plan {
     pub(crate) calls: Vec<(&'static str, u64, u64)>,
     pub(crate) cut_at_instruction: Option<u64>,
     pub(crate) cut_at_store: Option<u64>,
+    /// What each counted store leaves in memory is written to a file.
+    pub(crate) trace: Option<Traced>,
+}
+
+/// Where a trace goes, and where it takes words from.
+#[derive(Debug, Clone)]
+pub(crate) struct Traced {
+    pub(crate) entries: PathBuf,
+    /// The file that is the memory at `low`.
+    pub(crate) memory: PathBuf,
+    pub(crate) low: u64,
 }
 
 impl Plan {
@@ -61,6 +72,9 @@ impl Plan {
             if let Some(number) = number {
                 let _ = writeln!(text, "{word} {number:x}");
             }
+        }
+        if let Some(Traced { entries, memory, low }) = &self.trace {
+            let _ = writeln!(text, "trace {}\nmemory {low:x} {}", entries.display(), memory.display());
         }
         text
     }

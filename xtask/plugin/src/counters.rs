@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::plan::Plan;
 use crate::qemu;
+use crate::trace::Trace;
 
 /// Everything that is counted. The guest has one processor, so plain relaxed counters are exact.
 #[derive(Debug)]
 pub(crate) struct Counters {
     plan: Plan,
+    trace: Option<Trace>,
     instructions: AtomicU64,
     stores: AtomicU64,
     buckets: Vec<(String, AtomicU64)>,
@@ -31,13 +33,16 @@ pub(crate) struct Seen {
 }
 
 impl Counters {
-    pub(crate) fn new(plan: Plan) -> Self {
+    /// # Errors
+    /// The plan's trace can not be written.
+    pub(crate) fn new(plan: Plan) -> Result<Self, String> {
+        let trace = Trace::open(&plan)?;
         let mut names: Vec<String> = plan.buckets.iter().map(|bucket| bucket.name.clone()).collect();
         names.sort();
         names.dedup();
         let buckets = names.into_iter().map(|name| (name, AtomicU64::new(0))).collect();
         let (instructions, stores, back) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Self { plan, instructions, stores, buckets, jumped: AtomicBool::new(false), caller: AtomicUsize::new(0), back }
+        Ok(Self { plan, trace, instructions, stores, buckets, jumped: AtomicBool::new(false), caller: AtomicUsize::new(0), back })
     }
 
     /// Whether every single instruction is to be counted, not only whole blocks.
@@ -103,6 +108,9 @@ impl Counters {
             return;
         }
         let total = self.stores.fetch_add(1, Relaxed) + 1;
+        if let Some(trace) = &self.trace {
+            trace.write(address);
+        }
         if self.plan.cut_at_store == Some(total) {
             qemu::cut_power();
         }

@@ -1,4 +1,4 @@
-//! A QEMU plugin that counts what a board executes, and can cut its power at a chosen instruction or flash store.
+//! A QEMU plugin that counts what a board executes, traces what it stores, and can cut its power at a chosen instruction or flash store.
 //!
 //! Guarantees: with `-icount` two runs of one image give the same counts, and a cut at number N always meets the same instruction. A cut is
 //! SIGKILL to QEMU's own process: nothing of the emulator runs afterwards. The plugin never changes what the guest does.
@@ -8,3 +8,4 @@
 mod counters;
 mod plan;
 mod qemu;
+mod trace;

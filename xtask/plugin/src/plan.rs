@@ -8,6 +8,8 @@
 //! call NAME FROM BACK      an instruction at FROM calls: everything that runs until BACK is counted under NAME
 //! cut-at-instruction N     the power is cut once N instructions have run (to the end of the translated block)
 //! cut-at-store N           the power is cut right after the N-th counted store
+//! trace PATH               each counted store leaves its word and the word's address in PATH (see `trace`)
+//! memory LOW PATH          the file PATH is the memory at LOW: where a trace reads words from
 //! ```
 
 use std::collections::HashMap;
@@ -24,6 +26,15 @@ pub(crate) struct Plan {
     pub(crate) calls: HashMap<u64, Call>,
     pub(crate) cut_at_instruction: Option<u64>,
     pub(crate) cut_at_store: Option<u64>,
+    pub(crate) trace: Option<PathBuf>,
+    pub(crate) memory: Option<Memory>,
+}
+
+/// A file that the guest sees as memory.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pub(crate) low: u64,
+    pub(crate) path: PathBuf,
 }
 
 /// Addresses that are counted under a name. Several may share one.
@@ -63,6 +74,11 @@ impl Plan {
             }
             ("cut-at-instruction", [count]) => self.cut_at_instruction = Some(number(count)?),
             ("cut-at-store", [count]) => self.cut_at_store = Some(number(count)?),
+            ("trace", _) => self.trace = Some(PathBuf::from(rest)),
+            ("memory", [low, ..]) => {
+                let path = rest.split_once(' ').map(|(_, path)| PathBuf::from(path))?;
+                self.memory = Some(Memory { low: number(low)?, path });
+            }
             _ => return None,
         }
         Some(())

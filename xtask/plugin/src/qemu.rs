@@ -86,7 +86,9 @@ fn read_plan(mut arguments: impl Iterator<Item = String>) -> Result<Plan, String
 }
 
 fn install(id: PluginId, plan: Plan) -> c_int {
-    if COUNTERS.set(Counters::new(plan)).is_err() {
+    let set = Counters::new(plan).and_then(|counters| COUNTERS.set(counters).map_err(|_| "installed twice".to_owned()));
+    if let Err(error) = set {
+        eprintln!("emulator-plugin: {error}");
         return 1;
     }
     // SAFETY: called from the install function, with the id that QEMU gave and a function that lives as long as the process.

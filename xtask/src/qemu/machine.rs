@@ -147,25 +147,32 @@ impl Drop for Machine {
 
 fn command(launch: &Launch, log: &Path, socket: &Path) -> Result<Command> {
     let errors = File::create(launch.folder.join("qemu.err")).with_context(|| format!("can not write into {}", launch.folder.display()))?;
-    let mut command = Command::new("qemu-system-arm");
-    command.arg("-M").arg(format!("{},memory-backend=psram", launch.board.name()));
-    command.arg("-object").arg(with_path("memory-backend-file,id=psram,size=16M,share=on,mem-path=", launch.flash));
-    command.arg("-kernel").arg(launch.loader);
-    command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-S", "-icount", CLOCK]);
-    command.args(["-serial", "stdio"]).arg("-serial").arg(with_path("file:", log));
+    let mut command = board_command(launch);
+    command.arg("-S").arg("-serial").arg(with_path("file:", log));
     command.arg("-qmp").arg(with_path_then("unix:", socket, ",server=on,wait=off"));
-    if let Some(plugin) = &launch.plugin {
-        let mut argument = with_path("file=", plugin.file);
-        argument.push(with_path(",plan=", plugin.plan));
-        command.arg("-plugin").arg(argument);
-    }
     if let Some((file, address)) = launch.fill {
         // A reset would fill the memory again before anybody has looked at it.
         command.args(["-action", "watchdog=none"]);
         command.arg("-device").arg(with_path_then("loader,file=", file, &format!(",addr={address:#x},force-raw=on")));
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+    command.stderr(errors);
     Ok(command)
+}
+
+/// The board with its flash, its loader and its console, and nothing else.
+pub(super) fn board_command(launch: &Launch) -> Command {
+    let mut command = Command::new("qemu-system-arm");
+    command.arg("-M").arg(format!("{},memory-backend=psram", launch.board.name()));
+    command.arg("-object").arg(with_path("memory-backend-file,id=psram,size=16M,share=on,mem-path=", launch.flash));
+    command.arg("-kernel").arg(launch.loader);
+    command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-icount", CLOCK, "-serial", "stdio"]);
+    if let Some(plugin) = &launch.plugin {
+        let mut argument = with_path("file=", plugin.file);
+        argument.push(with_path(",plan=", plugin.plan));
+        command.arg("-plugin").arg(argument);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command
 }
 
 /// QEMU ends a value at a comma; a doubled one stands for itself.
@@ -187,7 +194,7 @@ fn with_path_then(before: &str, path: &Path, after: &str) -> OsString {
     argument
 }
 
-fn watch_console(console: ChildStdout, observed: Sender<Observed>) {
+pub(super) fn watch_console(console: ChildStdout, observed: Sender<Observed>) {
     std::thread::spawn(move || {
         let mut console = BufReader::new(console);
         let mut raw = Vec::new();

@@ -4,11 +4,13 @@
 //! the console line by line, the events that QEMU reports (a watchdog reset, a reset by the guest and a power-off are told apart), and the
 //! decoded log.
 
+mod bare;
 mod control;
 mod log;
 mod machine;
 mod observe;
 
+pub(crate) use bare::{End, Shown, run_until};
 pub(crate) use log::decode as decode_log;
 pub(crate) use machine::{Launch, Machine, PluginRun};
 pub(crate) use observe::{Ended, Limits, Reset, Rest, Transcript};

@@ -10,6 +10,7 @@ mod report;
 mod run;
 mod seed;
 mod situation;
+pub(crate) mod store_cuts;
 mod table;
 pub(crate) mod vectors;
 
