@@ -179,3 +179,110 @@ impl<F: ReadNorFlash> ReadAt for Window<'_, F> {
         u64::from(self.size)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sixteen bytes of flash that say where a window reached.
+    struct Bytes([u8; 16]);
+
+    impl ErrorType for Bytes {
+        type Error = StorageError;
+    }
+
+    impl ReadNorFlash for Bytes {
+        const READ_SIZE: usize = 1;
+
+        fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), StorageError> {
+            let from = self.0.get(offset as usize..).and_then(|rest| rest.get(..bytes.len())).ok_or(StorageError)?;
+            bytes.copy_from_slice(from);
+            Ok(())
+        }
+
+        fn capacity(&self) -> usize {
+            self.0.len()
+        }
+    }
+
+    impl NorFlash for Bytes {
+        const WRITE_SIZE: usize = 2;
+        const ERASE_SIZE: usize = 4;
+
+        fn erase(&mut self, from: u32, to: u32) -> Result<(), StorageError> {
+            self.0.get_mut(from as usize..to as usize).ok_or(StorageError)?.fill(0xff);
+            Ok(())
+        }
+
+        fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), StorageError> {
+            self.0.get_mut(offset as usize..).and_then(|rest| rest.get_mut(..bytes.len())).ok_or(StorageError)?.copy_from_slice(bytes);
+            Ok(())
+        }
+    }
+
+    fn flash() -> Bytes {
+        Bytes(core::array::from_fn(|at| at as u8))
+    }
+
+    #[test]
+    fn a_window_reaches_its_own_bytes_and_no_others() {
+        let mut flash = flash();
+        let mut window = Window::new(&mut flash, 4, 8);
+        assert_eq!((window.size(), window.capacity(), ReadAt::size(&window)), (8, 8, 8));
+        let mut bytes = [0; 8];
+        assert_eq!(window.read(0, &mut bytes), Ok(()));
+        assert_eq!(bytes, [4, 5, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(window.read_at(6, &mut bytes[..2]), Ok(()));
+        assert_eq!(bytes[..2], [10, 11]);
+        assert_eq!(window.write(6, &[1, 2]), Ok(()));
+        assert_eq!(window.erase(0, 4), Ok(()));
+        assert_eq!(flash.0, [0, 1, 2, 3, 255, 255, 255, 255, 8, 9, 1, 2, 12, 13, 14, 15]);
+    }
+
+    #[test]
+    fn nothing_outside_a_window_is_read_written_or_erased() {
+        let mut flash = flash();
+        let before = flash.0;
+        let mut window = Window::new(&mut flash, 4, 8);
+        let mut byte = [0; 1];
+        assert_eq!(window.read(7, &mut [0; 2]), Err(StorageError));
+        assert_eq!(window.read(8, &mut byte), Err(StorageError));
+        assert_eq!(window.read(u32::MAX, &mut byte), Err(StorageError));
+        assert_eq!(window.read_at(1 << 32, &mut byte), Err(StorageError), "2^32 is not 0");
+        assert_eq!(window.write(7, &[1, 2]), Err(StorageError));
+        assert_eq!(window.erase(4, 12), Err(StorageError));
+        assert_eq!(window.erase(8, 4), Err(StorageError));
+        assert_eq!(window.absolute(0, usize::MAX), Err(StorageError));
+        assert_eq!(flash.0, before);
+    }
+
+    #[test]
+    fn a_window_at_the_end_of_the_address_space_does_not_wrap() {
+        let mut flash = flash();
+        let before = flash.0;
+        let mut window = Window::new(&mut flash, u32::MAX - 3, 64);
+        assert_eq!(window.read(8, &mut [0; 4]), Err(StorageError));
+        assert_eq!(window.erase(0, 8), Err(StorageError), "its end would be offset 4");
+        assert_eq!(window.write(4, &[1, 2]), Err(StorageError));
+        assert_eq!(flash.0, before);
+    }
+
+    #[test]
+    fn an_empty_window_holds_nothing() {
+        let mut flash = flash();
+        let mut window = Window::new(&mut flash, 0, 0);
+        assert_eq!(window.read(0, &mut []), Ok(()));
+        assert_eq!(window.read(0, &mut [0]), Err(StorageError));
+    }
+
+    #[test]
+    fn a_storage_error_says_so() {
+        assert_eq!(StorageError.kind(), NorFlashErrorKind::Other);
+        assert_eq!(std::format!("{StorageError}"), "the storage failed");
+    }
+
+    #[test]
+    fn a_board_without_a_counter_has_no_floor_in_it() {
+        assert_eq!((NoCounter.raise(7), NoCounter.value()), (Ok(()), Ok(0)));
+    }
+}

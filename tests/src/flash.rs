@@ -112,6 +112,8 @@ pub struct SimFlash<const WRITE: usize, const ERASE: usize> {
     unreadable: Vec<Range<u32>>,
     unwritable: Vec<Range<u32>>,
     stuck: Vec<Range<u32>>,
+    reads_before_error: Option<u64>,
+    flushes_before_error: Option<u64>,
 }
 
 /// The flash refused or failed.
@@ -141,6 +143,8 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
             unreadable: Vec::new(),
             unwritable: Vec::new(),
             stuck: Vec::new(),
+            reads_before_error: None,
+            flushes_before_error: None,
         }
     }
 
@@ -182,8 +186,26 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
         self.stuck.push(range);
     }
 
+    /// Makes one read fail, after `good` more that do not.
+    pub const fn fail_one_read(&mut self, good: u64) {
+        self.reads_before_error = Some(good);
+    }
+
+    /// Makes one flush fail, after `good` more that do not.
+    pub const fn fail_one_flush(&mut self, good: u64) {
+        self.flushes_before_error = Some(good);
+    }
+
+    /// Whether a failure of one read or one flush is still to come.
+    #[must_use]
+    pub const fn is_failure_pending(&self) -> bool {
+        self.reads_before_error.is_some() || self.flushes_before_error.is_some()
+    }
+
     /// Ends all failures.
     pub fn heal(&mut self) {
+        self.reads_before_error = None;
+        self.flushes_before_error = None;
         self.unreadable.clear();
         self.unwritable.clear();
         self.stuck.clear();
@@ -228,6 +250,7 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
     /// The power is off.
     pub fn flush(&mut self) -> Result<(), FlashError> {
         self.require_power()?;
+        count_down(&mut self.flushes_before_error)?;
         self.settle();
         Ok(())
     }
@@ -388,6 +411,18 @@ fn apply<const WRITE: usize, const ERASE: usize>(operation: &Operation, bytes: &
     }
 }
 
+/// Fails once, when nothing good is left before the error.
+fn count_down(good_before_error: &mut Option<u64>) -> Result<(), FlashError> {
+    match good_before_error.take() {
+        Some(0) => Err(FlashError),
+        Some(good) => {
+            *good_before_error = Some(good - 1);
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
 fn touches(ranges: &[Range<u32>], offset: u32, len: usize) -> bool {
     let end = u64::from(offset) + len as u64;
     ranges.iter().any(|range| u64::from(range.start) < end && offset < range.end)
@@ -402,6 +437,7 @@ impl<const WRITE: usize, const ERASE: usize> ReadNorFlash for SimFlash<WRITE, ER
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
         self.check_range(offset, bytes.len(), 1)?;
+        count_down(&mut self.reads_before_error)?;
         if touches(&self.unreadable, offset, bytes.len()) {
             return Err(FlashError);
         }

@@ -443,3 +443,120 @@ fn reasons_survive_the_journal() {
         assert_eq!(Record::decode(&bytes, &POLICY).map(|record| record.state), Some(state));
     }
 }
+
+#[test]
+fn whichever_read_or_flush_of_a_commit_fails_it_tells_the_truth_and_loses_nothing() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let mut start = SimStorage::<WRITE, ERASE>::new(geometry);
+        for floor_now in 1..=40 {
+            commit(&mut start, &state(floor_now)).expect("good flash");
+            for fail in [SimFlash::fail_one_read, SimFlash::fail_one_flush] {
+                for good in 0.. {
+                    let mut storage = start.clone();
+                    let (mut journal, expected) = (open(&mut storage), open(&mut storage).sequence());
+                    fail(&mut storage.flash, good);
+                    let told = journal.commit(&mut storage, &POLICY, expected, &state(floor_now + 1));
+                    let was_the_last = storage.flash.is_failure_pending();
+                    storage.flash.heal();
+                    let left = floor(&mut storage).expect("never lost");
+                    assert!(left == floor_now + 1 || (left == floor_now && told.is_err()), "{told:?} at {good}, which left {left}");
+                    assert!(storage.flash.breaches().is_empty(), "{:?}", storage.flash.breaches());
+                    if was_the_last {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    check::<4, 4096>(NOR);
+    check::<512, 65_536>(twinslot_tests::geometry::BLOCKS);
+}
+
+#[test]
+fn a_flush_that_fails_fails_the_commit() {
+    for good in 0..2 {
+        let mut storage = SimStorage::<4, 4096>::new(NOR);
+        commit(&mut storage, &state(1)).expect("good flash");
+        storage.flash.fail_one_flush(good);
+        assert_eq!(commit(&mut storage, &state(2)), Err(CommitError::Storage), "each log is made durable before it is read back");
+    }
+}
+
+#[test]
+fn a_commit_that_can_not_be_found_afterwards_is_told_as_failed() {
+    let mut storage = SimStorage::<4, 4096>::new(NOR);
+    commit(&mut storage, &state(1)).expect("good flash");
+    let mut journal = open(&mut storage);
+    let expected = journal.sequence();
+    // The place of the next record in both logs reads back once, and is gone when the logs are scanned anew.
+    let outcomes: Vec<_> = (0..200)
+        .map(|good| {
+            let mut storage = storage.clone();
+            storage.flash.fail_one_read(good);
+            journal.commit(&mut storage, &POLICY, expected, &state(2)).is_ok()
+        })
+        .collect();
+    assert!(outcomes.iter().any(|done| *done) && outcomes.iter().any(|done| !*done));
+}
+
+#[test]
+fn what_is_torn_in_the_padding_of_a_write_unit_is_torn() {
+    fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
+        let stride = stride(WRITE as u32, geometry.tear_size);
+        for behind in [RECORD_SIZE as u32, WRITE as u32 - 1] {
+            let mut log = log_of(geometry, WRITE, &[record(5, 5)]);
+            log.resize(log.len() + behind as usize, 0xff);
+            log.push(0x7f);
+            let mut storage = SimStorage::<WRITE, ERASE>::new(geometry);
+            LOGS.into_iter().for_each(|region| storage.put(region, &log));
+            let journal = open(&mut storage);
+            assert_eq!((journal.sequence(), journal.is_clean()), (5, false), "{} at {behind}", geometry.name);
+
+            let mut storage = SimStorage::<WRITE, ERASE>::new(geometry);
+            LOGS.into_iter().for_each(|region| storage.put(region, &log_of(geometry, WRITE, &[record(5, 5)])));
+            assert!(open(&mut storage).is_clean());
+            for region in LOGS {
+                let at = storage.address(region, stride + behind);
+                storage.flash.fail_reads(at..at + 1);
+            }
+            assert!(!open(&mut storage).is_clean(), "what can not be read is not blank");
+        }
+    }
+    check::<256, 4096>(twinslot_tests::geometry::PAGES);
+    check::<512, 65_536>(twinslot_tests::geometry::BLOCKS);
+}
+
+#[test]
+fn padding_behind_a_record_is_what_erased_flash_holds() {
+    let mut storage = SimStorage::<512, 65_536>::new(twinslot_tests::geometry::BLOCKS);
+    commit(&mut storage, &state(1)).expect("good flash");
+    for log in LOGS {
+        assert!(Record::decode(storage.bytes(log).first_chunk().expect("a record"), &POLICY).is_some());
+        assert!(storage.bytes(log)[RECORD_SIZE..].iter().all(|byte| *byte == 0xff));
+    }
+}
+
+#[test]
+fn a_write_unit_that_no_journal_can_have_is_refused_before_a_record_is_written() {
+    let mut storage = SimStorage::<1024, 4096>::new(Geometry { name: "too large", tear_size: 1024, ..NOR });
+    assert_eq!(commit(&mut storage, &state(1)), Err(CommitError::Storage));
+    assert_eq!(storage.flash.counters().programs, 0);
+}
+
+#[test]
+fn a_log_that_holds_no_record_place_is_no_journal() {
+    let mut storage = SimStorage::<4, 4096>::new(Geometry { name: "no room", log_size: 0, ..NOR });
+    assert!(open(&mut storage).state().is_none());
+    assert_eq!(commit(&mut storage, &state(1)), Err(CommitError::Storage));
+}
+
+#[test]
+fn revoked_keys_that_repeat_or_are_too_many_are_no_list() {
+    use twinslot_bootloader::journal::RevokedKeys;
+    let encoded = |count: u8, ids: &[[u8; 8]]| [&[count], ids.as_flattened()].concat();
+    let ids: Vec<[u8; 8]> = (1..=7).map(|number| [number; 8]).collect();
+    let six: RevokedKeys = postcard::from_bytes(&encoded(6, &ids[..6])).expect("six keys");
+    assert_eq!(six[..], ids[..6]);
+    assert!(postcard::from_bytes::<RevokedKeys>(&encoded(7, &ids)).is_err());
+    assert!(postcard::from_bytes::<RevokedKeys>(&encoded(2, &[[1; 8], [1; 8]])).is_err());
+}

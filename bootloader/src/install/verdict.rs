@@ -18,8 +18,8 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
     /// Refused unless the running slot *is* the trial. A commit that fails or does not read back: the trial is not confirmed.
     /// [`InstallError::CounterNotRaised`]: it is.
     pub fn confirm(&mut self) -> Result<(), InstallError> {
-        let slot = self.running_trial()?;
-        self.accept(slot)
+        let (slot, state) = self.running_trial()?;
+        self.accept(slot, state)
     }
 
     /// Gives the running trial up for a failed health check: the other slot boots next.
@@ -27,8 +27,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
     /// # Errors
     /// Refused unless the running slot is the trial and the other slot holds an image.
     pub fn revert(&mut self) -> Result<(), InstallError> {
-        let slot = self.running_trial()?;
-        let mut state = self.known_state()?;
+        let (slot, mut state) = self.running_trial()?;
         if !matches!(state.phase(slot.other()), Phase::Confirmed | Phase::Trial) {
             return Err(Refusal::NoOtherImage.into());
         }
@@ -124,7 +123,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
             return Err(Refusal::NotTheTrial.into());
         }
         self.verify_slot(slot, &state)?;
-        self.accept(slot)
+        self.accept(slot, state)
     }
 
     /// Commits the newest record to both logs again; a lost journal gets a state in which authentic slots are on trial, as the loader would.
@@ -142,20 +141,19 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
         self.commit(&state)
     }
 
-    /// The running slot, when it is the trial that the loader jumped to as one: watched, and for a bounded time.
-    fn running_trial(&self) -> Result<Slot, InstallError> {
+    /// The running slot, when it is the trial that the loader jumped to as one: watched, and for a bounded time. With the state that says so.
+    fn running_trial(&self) -> Result<(Slot, State), InstallError> {
         let Running::Slot { slot, digest, why: Why::Trial } = self.running else {
             return Err(Refusal::NotTheTrial.into());
         };
         let state = self.known_state()?;
         let entry = state.slots.of(slot);
         let is_it = entry.phase == Phase::Trial && entry.digest == digest && state.in_flight == Some(slot);
-        if is_it { Ok(slot) } else { Err(Refusal::NotTheTrial.into()) }
+        if is_it { Ok((slot, state)) } else { Err(Refusal::NotTheTrial.into()) }
     }
 
     /// Commits a trial as confirmed, in one record with the floor, the revocations and what they cut off.
-    fn accept(&mut self, slot: Slot) -> Result<(), InstallError> {
-        let mut state = self.known_state()?;
+    fn accept(&mut self, slot: Slot, mut state: State) -> Result<(), InstallError> {
         let floor = self.floor(&state)?;
         let header = self.read_header(slot, floor, &state)?;
         if header.short_digest() != state.slots.of(slot).digest {

@@ -4,10 +4,10 @@ use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 
 use super::{InactiveSlot, InstallError, Refusal, Session};
 use crate::anchor::KeyId;
-use crate::crypto::{Crypto, Digest};
+use crate::crypto::Crypto;
 use crate::image::chunks::{CHUNK_SIZE, ChunkTable};
 use crate::image::{HEADER_SIZE, HEADER_SIZE_U64, Header, HeaderBytes};
-use crate::journal::{FloorRaise, Phase, SlotState, State};
+use crate::journal::{CommitError, FloorRaise, Journal, Phase, SlotState, State};
 use crate::load::{hash_range, verify_stored};
 use crate::reason::Reason;
 use crate::rejection::Rejection;
@@ -22,6 +22,8 @@ pub struct Install<'s, 'a, S, C, N> {
     bytes: [u8; HEADER_SIZE],
     header: Header,
     table: ChunkTable<'s>,
+    /// The boot state while the slot is `Empty`.
+    state: State,
     /// Bytes from the slot's start that hold verified content and are kept.
     kept: u64,
     /// Bytes from the slot's start that are erased or hold content of this install.
@@ -51,10 +53,10 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
         self.check_loader(&verified, header, &state)?;
         self.add_revocations(&verified, &mut state.clone())?;
         let table = ChunkTable::verify(&verified, table, self.crypto)?;
-        self.empty(slot, state)?;
+        let state = self.empty(slot, state)?;
         let mut install =
-            Install { session: self, slot, bytes: *header, header: verified, table, kept: 0, erased: 0, next: 0, header_written: false };
-        install.find_progress()?;
+            Install { session: self, slot, bytes: *header, header: verified, table, state, kept: 0, erased: 0, next: 0, header_written: false };
+        install.find_progress();
         Ok(install)
     }
 
@@ -64,17 +66,17 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
             return Err(Rejection::LoaderTooOld.into());
         }
         let counts = |key: &KeyId| self.reads.keys.contains(key) && !state.revoked.contains(key) && !header.manifest().revoke.contains(key);
-        let known = HeaderBytes::parse(bytes)?.signatures().filter(|entry| counts(&entry.key)).count();
+        let known = HeaderBytes::parse(bytes).map_or(0, |framed| framed.signatures().filter(|entry| counts(&entry.key)).count());
         if known < usize::from(self.host.anchor.threshold()) {
             return Err(Refusal::LoaderLacksKeys.into());
         }
         Ok(())
     }
 
-    /// Commits that the slot holds nothing, before anything in it changes.
-    fn empty(&mut self, slot: Slot, mut state: State) -> Result<(), InstallError> {
+    /// Commits that the slot holds nothing, before anything in it changes; gives the state that says so.
+    fn empty(&mut self, slot: Slot, mut state: State) -> Result<State, InstallError> {
         if state.phase(slot) == Phase::Empty && self.journal.state().is_some() {
-            return Ok(());
+            return self.ensure_not_stale().map(|()| state);
         }
         *state.slots.of_mut(slot) = SlotState::empty(Reason::None);
         if state.in_flight == Some(slot) {
@@ -84,7 +86,14 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
             state.preferred = slot.other();
         }
         self.commit(&state)?;
-        Ok(self.storage.flush()?)
+        self.storage.flush()?;
+        Ok(state)
+    }
+
+    /// No commit tells a writer that came late, so that it has to look: another one may have armed what lies in the slot.
+    fn ensure_not_stale(&mut self) -> Result<(), InstallError> {
+        let now = Journal::open(self.storage, &self.host.policy);
+        if now.sequence() == self.journal.sequence() { Ok(()) } else { Err(InstallError::Commit(CommitError::Stale)) }
     }
 }
 
@@ -107,17 +116,17 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
     /// # Errors
     /// The storage failed.
     pub fn leaves_no_fallback(&mut self) -> Result<bool, InstallError> {
-        let mut state = self.session.known_state()?;
+        let mut state = self.state;
         let other = self.slot.other();
         if state.phase(other) != Phase::Confirmed {
             return Ok(true);
         }
-        self.session.add_revocations(&self.header, &mut state)?;
         let raised = match self.session.host.policy.floor_raise {
             FloorRaise::OnConfirm => self.header.manifest().security_counter,
             FloorRaise::WhenBothSlotsMeetIt => state.floor,
         };
-        match self.session.read_header(other, raised, &state) {
+        let judged = self.session.add_revocations(&self.header, &mut state).and_then(|()| self.session.read_header(other, raised, &state));
+        match judged {
             Ok(_) => Ok(false),
             Err(InstallError::Refused(_)) => Ok(true),
             Err(error) => Err(error),
@@ -168,7 +177,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
             self.session.storage.flush()?;
         }
         self.verify_medium()?;
-        let mut state = self.session.known_state()?;
+        let mut state = self.state;
         *state.slots.of_mut(self.slot) = SlotState::trial(self.header.short_digest(), &self.session.host.policy);
         state.preferred = self.slot;
         self.session.commit(&state)
@@ -179,7 +188,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
         if self.read_header()? != self.bytes {
             return Err(InstallError::Storage);
         }
-        if self.first_bad_chunk()?.is_some() {
+        if self.first_bad_chunk().is_some() {
             return Err(Rejection::ChunkMismatch.into());
         }
         let mut window = self.session.storage.region(Region::Slot(self.slot));
@@ -190,17 +199,15 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
     ///
     /// A chunk's end shares its erase unit with the next chunk's start, so that work resumes at the start of the unit that holds the first bad byte:
     /// what lies before it is kept and not written again. When that is the header alone nothing is kept: a unit that reads blank need not be erased.
-    fn find_progress(&mut self) -> Result<(), InstallError> {
+    fn find_progress(&mut self) {
         // What can not be read is not there: erasing and writing it again is all that can be done.
-        let Ok(header) = self.read_header() else {
-            return Ok(());
-        };
-        let blank = header == [0xff; HEADER_SIZE];
-        let complete = header == self.bytes;
+        let header = self.read_header();
+        let blank = header == Ok([0xff; HEADER_SIZE]);
+        let complete = header == Ok(self.bytes);
         if !blank && !complete {
-            return Ok(());
+            return;
         }
-        match self.first_bad_chunk()? {
+        match self.first_bad_chunk() {
             None => {
                 self.next = self.table.count();
                 self.header_written = complete;
@@ -215,7 +222,6 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
             Some(_) => {}
         }
         self.erased = self.kept;
-        Ok(())
     }
 
     fn read_header(&mut self) -> Result<[u8; HEADER_SIZE], StorageError> {
@@ -225,24 +231,21 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
     }
 
     /// The first chunk that the slot does not hold, or does not give back.
-    fn first_bad_chunk(&mut self) -> Result<Option<u64>, StorageError> {
-        for index in 0..self.table.count() {
-            let pinned: &Digest = self.table.digest(index).ok_or(StorageError)?;
-            let mut window = self.session.storage.region(Region::Slot(self.slot));
-            if hash_range(self.table.range(index), &mut window, self.session.crypto) != Ok(*pinned) {
-                return Ok(Some(index));
-            }
-        }
-        Ok(None)
+    fn first_bad_chunk(&mut self) -> Option<u64> {
+        let mut window = self.session.storage.region(Region::Slot(self.slot));
+        (0..self.table.count()).find(|index| {
+            let held = hash_range(self.table.range(*index), &mut window, self.session.crypto);
+            !self.table.digest(*index).is_some_and(|pinned| held == Ok(*pinned))
+        })
     }
 
     /// Erases up to `end`, the header's unit last: while that reads blank and its erase was cut, the first chunk is not there either.
     fn erase(&mut self, end: u64) -> Result<(), StorageError> {
         let first = if self.erased == 0 { HEADER_SIZE_U64.max(S::Flash::ERASE_SIZE as u64).min(end) } else { self.erased };
         let mut window = self.session.storage.region(Region::Slot(self.slot));
-        window.erase(narrow(first)?, narrow(end)?)?;
+        window.erase(narrow(first), narrow(end))?;
         if self.erased == 0 {
-            window.erase(0, narrow(first)?)?;
+            window.erase(0, narrow(first))?;
         }
         self.erased = end;
         Ok(())
@@ -250,28 +253,26 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
 
     /// Writes bytes of the slot in ascending order, erasing each unit as it is reached.
     fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let end = at.checked_add(bytes.len() as u64).ok_or(StorageError)?;
-        let erase_end = end.checked_next_multiple_of(S::Flash::ERASE_SIZE as u64).ok_or(StorageError)?;
+        let end = at.saturating_add(bytes.len() as u64);
+        let erase_end = end.checked_next_multiple_of(S::Flash::ERASE_SIZE as u64).unwrap_or(u64::MAX);
         if erase_end > self.erased {
             self.erase(erase_end)?;
         }
-        write_padded(self.session.storage, self.slot, narrow(at)?, bytes)
+        write_padded(self.session.storage, self.slot, narrow(at), bytes)
     }
 }
 
-fn narrow(offset: u64) -> Result<u32, StorageError> {
-    u32::try_from(offset).map_err(|_| StorageError)
+/// An offset in a region; one that is outside every region stays outside.
+fn narrow(offset: u64) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
 }
 
 /// Writes whole write units, and pads the last one with what erased flash holds.
 fn write_padded<S: Storage>(storage: &mut S, slot: Slot, at: u32, bytes: &[u8]) -> Result<(), StorageError> {
     let unit = S::Flash::WRITE_SIZE;
     let mut window = storage.region(Region::Slot(slot));
-    let tail_len = bytes.len().checked_rem(unit).ok_or(StorageError)?;
-    let (whole, tail) = bytes.split_at_checked(bytes.len().saturating_sub(tail_len)).ok_or(StorageError)?;
+    let tail_len = bytes.len().checked_rem(unit).unwrap_or(0);
+    let (whole, tail) = bytes.split_at_checked(bytes.len().saturating_sub(tail_len)).unwrap_or_default();
     if !whole.is_empty() {
         window.write(at, whole)?;
     }
@@ -279,7 +280,8 @@ fn write_padded<S: Storage>(storage: &mut S, slot: Slot, at: u32, bytes: &[u8]) 
         return Ok(());
     }
     let mut padded = [0xff; MAX_WRITE_SIZE];
-    padded.get_mut(..tail_len).ok_or(StorageError)?.copy_from_slice(tail);
-    let tail_at = u32::try_from(whole.len()).ok().and_then(|len| at.checked_add(len)).ok_or(StorageError)?;
-    window.write(tail_at, padded.get(..unit).ok_or(StorageError)?)
+    for (target, byte) in padded.iter_mut().zip(tail) {
+        *target = *byte;
+    }
+    window.write(at.saturating_add(narrow(whole.len() as u64)), padded.get(..unit).ok_or(StorageError)?)
 }

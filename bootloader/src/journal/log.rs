@@ -191,21 +191,16 @@ impl Journal {
         if self.sequence() == sequence { Ok(()) } else { Err(CommitError::Storage) }
     }
 
-    /// Writes the record to the logs in a safe order. A log is erased only while the other one holds the newest record, and a log with a read error
-    /// is not erased while the other one takes the record.
+    /// Writes the record to the logs in a safe order: no log is erased that alone holds the newest record ([`Journal::order`] sees to it), and a log
+    /// with a read error is not erased once the other one has taken the record.
     fn write_both<S: Storage>(&self, storage: &mut S, bytes: &[u8; RECORD_SIZE]) -> Result<(), StorageError> {
         let mut mirrored = false;
         for index in self.order() {
             let [first, second] = &self.logs;
-            let (log, mirror) = if index == 0 { (first, second) } else { (second, first) };
-            let region = if index == 0 { Region::Log0 } else { Region::Log1 };
+            let (log, region) = if index == 0 { (first, Region::Log0) } else { (second, Region::Log1) };
             if log.needs_erase() {
                 if log.read_error && mirrored {
                     continue;
-                }
-                let may_erase = mirrored || mirror.current || !log.current;
-                if !may_erase {
-                    return Err(StorageError);
                 }
                 let mut window = storage.region(region);
                 let size = window.size();
@@ -266,8 +261,11 @@ impl Log {
         }
     }
 
+    /// Whether it is erased before a record is written. A log that lacks the newest record may be one whose erase was cut: its front still holds
+    /// records, and what reads blank behind them is not to be relied on.
     const fn needs_erase(&self) -> bool {
-        !self.begun || self.end >= self.capacity
+        let is_behind = !self.current && !self.read_error;
+        !self.begun || self.end >= self.capacity || is_behind
     }
 
     const fn is_good(&self) -> bool {
@@ -322,7 +320,7 @@ fn padding_is_blank<F: NorFlash>(window: &mut Window<'_, F>, offset: u32) -> boo
 
 /// Writes one record at a blank place, makes it durable and reads it back.
 fn append<S: Storage>(storage: &mut S, region: Region, place: u32, bytes: &[u8; RECORD_SIZE]) -> Result<(), StorageError> {
-    let offset = place.checked_mul(place_size(storage)).ok_or(StorageError)?;
+    let offset = place.saturating_mul(place_size(storage));
     write_padded(&mut storage.region(region), offset, bytes)?;
     storage.flush()?;
     let mut back = [0; RECORD_SIZE];
@@ -335,6 +333,54 @@ fn write_padded<F: NorFlash>(window: &mut Window<'_, F>, offset: u32, bytes: &[u
         return window.write(offset, bytes);
     }
     let mut padded = [0xff; MAX_WRITE_SIZE];
-    padded.first_chunk_mut::<RECORD_SIZE>().ok_or(StorageError)?.copy_from_slice(bytes);
+    for (target, byte) in padded.iter_mut().zip(bytes) {
+        *target = *byte;
+    }
     window.write(offset, padded.get(..F::WRITE_SIZE).ok_or(StorageError)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log in one of the situations that a scan can find it in: room or none, the newest record or an older one, readable or not.
+    fn log(bits: u8) -> Log {
+        let is = |bit: u8| bits & bit != 0;
+        Log { capacity: 4, end: if is(1) { 4 } else { 2 }, current: is(2), begun: is(4), read_error: is(8), ..Log::UNREAD }
+    }
+
+    /// Every pair of logs, as one journal.
+    fn journals() -> impl Iterator<Item = Journal> {
+        (0..16).flat_map(|first| (0..16).map(move |second| Journal { logs: [log(first), log(second)], ..Journal::unread() }))
+    }
+
+    #[test]
+    fn no_log_is_erased_that_alone_holds_the_newest_record() {
+        for journal in journals() {
+            let [one, other] = journal.order().map(|index| journal.logs[index]);
+            assert!(!one.needs_erase() || !one.current || other.current, "{journal:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_could_not_be_read_is_erased_only_when_its_mirror_must_be_too() {
+        for journal in journals() {
+            let [one, other] = journal.order().map(|index| journal.logs[index]);
+            let must_go_first = other.is_left_alone() || (other.needs_erase() && other.current && !one.current);
+            assert!(!one.is_left_alone() || must_go_first, "{journal:?}");
+        }
+    }
+
+    #[test]
+    fn the_log_that_lacks_the_newest_record_is_written_first() {
+        for journal in journals().filter(|journal| !journal.logs.iter().any(|log| log.read_error)) {
+            let [one, other] = journal.order().map(|index| journal.logs[index]);
+            assert!(!one.current || other.current, "{journal:?}");
+        }
+    }
+
+    #[test]
+    fn two_logs_alike_are_written_in_their_order() {
+        assert!((0..16).all(|bits| Journal { logs: [log(bits); 2], ..Journal::unread() }.order() == [0, 1]));
+    }
 }
