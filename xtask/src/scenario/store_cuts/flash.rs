@@ -40,6 +40,13 @@ pub(super) struct Journal {
 }
 
 impl Content {
+    /// An erased flash.
+    #[cfg(test)]
+    pub(super) fn erased(layout: &Layout) -> Self {
+        let end = layout.flash_regions().iter().map(|(_, span)| span.end()).max().unwrap_or(0);
+        Self { bytes: vec![ERASED; end as usize], base: layout.flash.base.unwrap_or(0) }
+    }
+
     /// Reads as much of a flash file as has regions.
     pub(super) fn read(path: &Path, layout: &Layout) -> Result<Self> {
         let end = layout.flash_regions().iter().map(|(_, span)| span.end()).max().unwrap_or(0);

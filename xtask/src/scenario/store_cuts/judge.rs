@@ -6,7 +6,7 @@ use twinslot_config::Layout;
 use twinslot_config::layout::Span;
 
 use super::flash::Content;
-use super::model::{Trial, told};
+use super::model::{Trial, told, words, words_or_none};
 use super::power::Traced;
 use super::scene::Scene;
 use super::trace;
@@ -42,7 +42,7 @@ pub(super) fn complaint(layout: &Layout, scene: &Scene, found: &State, boot: &Bo
         return None;
     }
     let lines: Vec<String> = boot.shown.lines.iter().map(|line| format!("    {line}")).collect();
-    Some(format!("{}\nthe journal held: {found:?}\nconsole:\n{}", complaints.join("\n"), lines.join("\n")))
+    Some(format!("{}\nthe journal held {}\nconsole:\n{}", complaints.join("\n"), words(found), lines.join("\n")))
 }
 
 /// The loader boots what the journal says and tells so; the board ends where it must.
@@ -68,8 +68,9 @@ fn journal(layout: &Layout, scene: &Scene, found: &State, boot: &Boot) -> Vec<St
     let (before, after) = (boot.before.journal(layout), boot.after.journal(layout));
     let path = scene.path_from(found);
     let mut complaints = Vec::new();
-    if after.newest.map(|record| record.state) != path.last().copied() {
-        complaints.push(format!("the journal must hold {:?}, and holds {:?}", path.last(), after.newest));
+    let holds = after.newest.map(|record| record.state);
+    if holds.as_ref() != path.last() {
+        complaints.push(format!("the journal must hold {}, and holds {}", words_or_none(path.last()), words_or_none(holds.as_ref())));
     }
     if !after.clean {
         complaints.push("the two logs do not end in the same record, although the board is at rest".to_owned());

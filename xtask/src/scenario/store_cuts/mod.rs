@@ -26,6 +26,7 @@ use anyhow::{Context as _, Result, bail};
 use twinslot_bootloader::journal::State;
 
 use self::flash::Content;
+use self::model::words_or_none;
 use self::power::Power;
 use self::trace::Store;
 use crate::scenario::Fixture;
@@ -46,8 +47,6 @@ pub(crate) struct Extent {
     pub(crate) real_cuts: usize,
     /// Every how many-th store of coming back is a second cut.
     pub(crate) second_cuts: Option<usize>,
-    /// Every how many-th cut is run at all. 1 = every one; for loaders that are broken on purpose.
-    pub(crate) cases: usize,
 }
 
 /// Every how many-th cut of a short campaign is made by killing QEMU, too.
@@ -55,13 +54,10 @@ const REAL_CUTS: usize = 16;
 
 impl Extent {
     /// What fits into a build check: every store of a commit, of a header and of its erase; of the padding behind a header every eighth.
-    pub(crate) const SHORT: Self = Self { stride: 8, real_cuts: REAL_CUTS, second_cuts: None, cases: 1 };
+    pub(crate) const SHORT: Self = Self { stride: 8, real_cuts: REAL_CUTS, second_cuts: None };
 
     /// Everything, and second cuts.
-    pub(crate) const FULL: Self = Self { stride: 1, real_cuts: 1, second_cuts: Some(251), cases: 1 };
-
-    /// Enough to notice a loader that is broken on purpose.
-    pub(crate) const SAMPLE: Self = Self { stride: 8, real_cuts: REAL_CUTS, second_cuts: None, cases: 7 };
+    pub(crate) const FULL: Self = Self { stride: 1, real_cuts: 1, second_cuts: Some(251) };
 }
 
 /// A board on which scenes are played.
@@ -94,7 +90,6 @@ fn play_all(stage: &Stage, scene: &Scene, extent: Extent, row: &mut Row) -> Resu
         Ok(cuts) => cuts,
         Err(complaint) => return Ok(Some(complaint)),
     };
-    let cuts: Vec<Cut> = cuts.into_iter().step_by(extent.cases).collect();
     let run = Run { stage, scene, stores: &whole.stores, extent, judged: Mutex::default(), boots: AtomicUsize::new(0) };
     let done = run.all(&cuts)?;
     row.cuts = done.iter().filter(|one| one.complaint.is_none()).count();
@@ -241,7 +236,7 @@ impl Run<'_> {
             let holds = content.journal(layout).newest.map(|record| record.state);
             let complaint = match path.iter().find(|state| Some(**state) == holds) {
                 Some(state) => self.come_back(power, &content, *state)?,
-                None => Some(format!("the journal holds {holds:?}, none of the states of coming back")),
+                None => Some(format!("the journal holds {}, none of the states of coming back", words_or_none(holds.as_ref()))),
             };
             if let Some(complaint) = complaint {
                 return Ok((count, Some(format!("second cut after store {after} of coming back: {complaint}"))));
@@ -256,3 +251,6 @@ fn take(next: &AtomicUsize, cuts: &[Cut]) -> Option<(usize, Cut)> {
     let index = next.fetch_add(1, Ordering::Relaxed);
     cuts.get(index).map(|cut| (index, *cut))
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,6 +95,24 @@ pub(super) fn told(found: &State) -> (String, Vec<String>) {
     (format!("twinslot: boot slot={} why={why}", slot.name()), fields.iter().map(|field| format!("app: handoff {field}")).collect())
 }
 
+/// A state in words, the start of each digest only.
+pub(super) fn words(state: &State) -> String {
+    let slot = |name: &str, entry: &SlotState| {
+        let SlotState { phase, attempts_left, boots_left, digest, reason } = entry;
+        let digest = digest.first_chunk::<4>().map_or_else(String::new, |digest| hexadecimal(digest));
+        format!("{name} {} of {digest} with {attempts_left} attempts and {boots_left} boots, reason {}", phase.name(), reason.code())
+    };
+    let State { preferred, slots, in_flight, floor, .. } = state;
+    let [a, b] = [slot("a", &slots.a), slot("b", &slots.b)];
+    let in_flight = in_flight.map_or("none", Slot::name);
+    format!("({a}; {b}; preferred {}, in flight {in_flight}, floor {floor})", preferred.name())
+}
+
+/// The same for what a journal may lack.
+pub(super) fn words_or_none(state: Option<&State>) -> String {
+    state.map_or_else(|| "no valid record".to_owned(), words)
+}
+
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -1,8 +1,13 @@
 //! Plays one cut again and shows everything.
 
-use anyhow::{Result, bail, ensure};
+use std::fmt::Write as _;
 
+use anyhow::{Result, bail, ensure};
+use twinslot_config::Layout;
+
+use super::flash::{Content, Journal};
 use super::judge::{self, Boot};
+use super::model::words_or_none;
 use super::power::Power;
 use super::scene::Scene;
 use super::{Stage, trace};
@@ -37,14 +42,14 @@ pub(crate) fn replay(stage: &Stage, scenes: &[Scene], case: &Case) -> Result<Str
             bail!("cut after store {after}: {complaint}");
         }
         let store = stores[after - 1];
-        text.push_str(&format!("cut after store {after} of {}, to {:#x}: {:?}\n", stores.len(), store.address, content.journal(layout)));
+        let _ = writeln!(text, "cut after store {after} of {}, to {:#x}; {}", stores.len(), store.address, held(&content, layout));
         stores = power.traced(&content, scene)?.stores;
     }
     keep(stage, scene, "after-the-cut", &content)?;
     let (shown, after) = power.on(&content, scene)?;
     keep(stage, scene, "come-back", &after)?;
     text.push_str(&describe(&shown));
-    text.push_str(&format!("\nit came back to {:?}\nflash files: {}", after.journal(layout), stage.fixture.folder().display()));
+    let _ = write!(text, "\n{}\nflash files: {}", held(&after, layout), stage.fixture.folder().display());
     if let Some(breach) = trace::breach(&content, &stores, layout) {
         bail!("{text}\ncoming back breaks a rule of the flash: {breach}");
     }
@@ -55,8 +60,14 @@ pub(crate) fn replay(stage: &Stage, scenes: &[Scene], case: &Case) -> Result<Str
     }
 }
 
-fn keep(stage: &Stage, scene: &Scene, name: &str, content: &super::flash::Content) -> Result<()> {
+fn keep(stage: &Stage, scene: &Scene, name: &str, content: &Content) -> Result<()> {
     content.write(&stage.fixture.folder().join(format!("{}-{name}.img", scene.name)))
+}
+
+fn held(content: &Content, layout: &Layout) -> String {
+    let Journal { newest, clean, torn } = content.journal(layout);
+    let (sequence, state) = (newest.map_or(0, |record| record.sequence), newest.map(|record| record.state));
+    format!("the journal holds {sequence}: {}, clean {clean}, torn {torn}", words_or_none(state.as_ref()))
 }
 
 fn describe(shown: &Shown) -> String {

@@ -25,7 +25,7 @@ pub(crate) struct Scene {
     pub(crate) name: &'static str,
     pub(super) flash: Content,
     /// What its journal holds.
-    begins: State,
+    pub(super) begins: State,
     pub(super) cast: Cast,
     /// The image of the bundle in staging.
     pub(super) staged: Option<Vec<u8>>,
@@ -45,6 +45,8 @@ pub(super) enum Window {
     CommitWithErase,
     /// What goes into the journal behind the loader's commit: that of the application.
     SecondCommit,
+    /// The same where the loader's commit has filled the logs.
+    SecondCommitWithErase,
     /// The erase of the unit that holds the header, and the header's write.
     Header,
     /// Every store.
@@ -57,11 +59,11 @@ impl Window {
         let unit = Span { size: layout.flash.erase_size, ..layout.slot_b };
         let header = Span { size: HEADER_SIZE_U64, ..layout.slot_b };
         let is_meant = |store: &Store| match self {
-            Self::Commit | Self::CommitWithErase | Self::SecondCommit => store.is_in(layout.journal, layout),
+            Self::Commit | Self::CommitWithErase | Self::SecondCommit | Self::SecondCommitWithErase => store.is_in(layout.journal, layout),
             Self::Header => store.is_in(header, layout) || (store.erases() && store.is_in(unit, layout)),
             Self::Whole => true,
         };
-        let skipped = if self == Self::SecondCommit { commit_stores(layout) } else { 0 };
+        let skipped = if matches!(self, Self::SecondCommit | Self::SecondCommitWithErase) { commit_stores(layout) } else { 0 };
         (1..).zip(stores).filter(|(_, store)| is_meant(store)).map(|(number, _)| number).skip(skipped).collect()
     }
 
@@ -71,7 +73,7 @@ impl Window {
         let logs: u64 = layout.logs().iter().map(|log| log.size).sum();
         match self {
             Self::Commit | Self::SecondCommit => commit_stores(layout),
-            Self::CommitWithErase => words(logs) + commit_stores(layout),
+            Self::CommitWithErase | Self::SecondCommitWithErase => words(logs) + commit_stores(layout),
             Self::Header => words(layout.flash.erase_size) + words(HEADER_SIZE_U64),
             Self::Whole => 3 * commit_stores(layout) + words(layout.flash.erase_size) + words(HEADER_SIZE_U64),
         }
@@ -81,7 +83,7 @@ impl Window {
     pub(super) const fn states(self) -> [usize; 2] {
         match self {
             Self::Commit | Self::CommitWithErase => [0, 1],
-            Self::SecondCommit => [1, 2],
+            Self::SecondCommit | Self::SecondCommitWithErase => [1, 2],
             Self::Header => [1, 1],
             Self::Whole => [0, 3],
         }
@@ -125,7 +127,7 @@ pub(crate) fn scenes(fixture: &mut Fixture) -> Result<Vec<Scene>> {
         on_trial(fixture, "intent-in-full-logs", WAITS, Window::CommitWithErase, full)?,
         on_trial(fixture, "confirm", CONFIRMS, Window::SecondCommit, RECORDS)?,
         install(fixture, "install-header", Window::Header)?,
-        Scene { is_long: true, ..on_trial(fixture, "confirm-in-full-logs", CONFIRMS, Window::SecondCommit, full - 1)? },
+        Scene { is_long: true, ..on_trial(fixture, "confirm-in-full-logs", CONFIRMS, Window::SecondCommitWithErase, full - 1)? },
         Scene { is_long: true, ..install(fixture, "install", Window::Whole)? },
     ])
 }
