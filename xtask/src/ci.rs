@@ -10,6 +10,7 @@ use crate::board::Board;
 use crate::cargo::cargo;
 use crate::cuts::{Request, cuts};
 use crate::emulate::{self, emulate};
+use crate::fuzz::{self, FuzzArguments};
 use crate::workspace::Workspace;
 use crate::{budget, demo, process, setup, size, test, tidy};
 
@@ -24,13 +25,15 @@ enum Ended {
     NotRun(String),
 }
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 15] = [
     ("setup", |workspace| setup::setup(workspace).map(Ended::Passed)),
     ("format", format),
     ("lint on the host", lint_host),
     ("lint firmware", lint_firmware),
     ("tidy", |workspace| tidy::tidy(workspace).map(Ended::Passed)),
     ("packages", |workspace| test::packages(workspace).map(Ended::Passed)),
+    ("second readers", second_readers),
+    ("fuzz", |workspace| fuzz::fuzz(workspace, &FuzzArguments::SHORT).map(Ended::Passed)),
     ("scenarios", |workspace| emulate(workspace, &emulate::Request::default()).map(Ended::Passed)),
     ("cuts", |workspace| cuts(workspace, &Request::SHORT).map(Ended::Passed)),
     ("demo", |workspace| demo::demo(workspace).map(Ended::Passed)),
@@ -101,6 +104,14 @@ fn lint_firmware(workspace: &Workspace) -> Result<Ended> {
         process::run(command.args(["--", "-D", "warnings"]).env("TWINSLOT_BOARD", board.name()))?;
     }
     Ok(Ended::Passed("lint firmware: ok".to_owned()))
+}
+
+/// 100,000 signatures and as many inputs of every format, where an ordinary run of the same tests has some thousand.
+fn second_readers(workspace: &Workspace) -> Result<Ended> {
+    let mut command = cargo(workspace);
+    command.args(["test", "--quiet", "--package", "twinslot-tests", "--test", "ed25519", "--test", "oracle"]);
+    process::run(command.env("TWINSLOT_FULL", "1"))?;
+    Ok(Ended::Passed("second readers: ok".to_owned()))
 }
 
 /// The shipped host tool has programming through a debug probe built in.

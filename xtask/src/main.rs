@@ -13,6 +13,7 @@ mod demo;
 mod elf;
 mod emulate;
 mod firmware;
+mod fuzz;
 mod plugin;
 mod process;
 mod qemu;
@@ -55,6 +56,8 @@ enum Command {
     Qemu(QemuArguments),
     /// Cut the power after every single store of commits and of a header's write, on an emulated board
     Cuts(cuts::CutsArguments),
+    /// Fuzz every parser for a minute, from the committed corpora
+    Fuzz(fuzz::FuzzArguments),
     /// Measure the loaders' code and RAM against the budgets
     Size(JsonArgument),
     /// Measure boot instructions and packing against the budgets
@@ -129,6 +132,7 @@ fn run(command: Command) -> Result<String> {
         Command::Ci => ci::ci(&workspace),
         Command::Qemu(QemuArguments { board, scenario, json, keep }) => emulate::emulate(&workspace, &Request { board, scenario, json, keep }),
         Command::Cuts(arguments) => cuts::cuts(&workspace, &arguments.request()?),
+        Command::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments),
         Command::Size(JsonArgument { json }) => budget::report("size", &size::size(&workspace)?, json.as_deref()),
         Command::Bench(arguments) => budget::report("bench", &bench::bench(&workspace, arguments.extent())?, arguments.json.json.as_deref()),
         Command::Tidy => tidy::tidy(&workspace),
