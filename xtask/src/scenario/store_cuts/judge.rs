@@ -7,7 +7,7 @@ use twinslot_config::layout::Span;
 
 use super::flash::Content;
 use super::model::{Trial, told, words, words_or_none};
-use super::power::Traced;
+use super::power::Rested;
 use super::scene::Scene;
 use super::trace;
 use crate::qemu::{End, Shown};
@@ -20,7 +20,7 @@ pub(super) struct Boot<'a> {
 }
 
 /// What is wrong with the run of a scene that nothing disturbed.
-pub(super) fn undisturbed(layout: &Layout, scene: &Scene, run: &Traced) -> Option<String> {
+pub(super) fn undisturbed(layout: &Layout, scene: &Scene, run: &Rested) -> Option<String> {
     let mut content = scene.flash.clone();
     content.apply(&run.stores);
     if content != run.after {

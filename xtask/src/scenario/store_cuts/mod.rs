@@ -3,7 +3,8 @@
 //! One run of a [`Scene`] is traced by the plugin: the trace is the flash as each store left it, so it has what every possible cut leaves. The board is
 //! then switched on with each of these flashes and judged by [`judge`] against [`model`], twice: coming back, and once more. That a cut leaves what the
 //! trace says is checked by cutting: at every [`REAL_CUTS`]-th store in a short campaign, at every store in a full one, QEMU is killed right after the
-//! store and must leave the same bytes. A full campaign cuts a second time, while the board comes back.
+//! store and must leave the same bytes. Coming back from these is traced too, and held to the rules of the flash. A full campaign cuts a second time,
+//! while the board comes back.
 //!
 //! A board that was judged once with some flash is not run again with the same one: with `-icount` it would do the same.
 
@@ -27,7 +28,7 @@ use twinslot_bootloader::journal::State;
 
 use self::flash::Content;
 use self::model::words_or_none;
-use self::power::Power;
+use self::power::{Power, Rested, Tracing};
 use self::trace::Store;
 use crate::scenario::Fixture;
 
@@ -45,8 +46,8 @@ pub(crate) struct Extent {
     pub(crate) stride: usize,
     /// Every how many-th cut is made by killing QEMU, too.
     pub(crate) real_cuts: usize,
-    /// Every how many-th store of coming back is a second cut.
-    pub(crate) second_cuts: Option<usize>,
+    /// After how many of the stores of coming back the power is cut again, evenly spread.
+    pub(crate) second_cuts: usize,
 }
 
 /// Every how many-th cut of a short campaign is made by killing QEMU, too.
@@ -54,10 +55,10 @@ const REAL_CUTS: usize = 16;
 
 impl Extent {
     /// What fits into a build check: every store of a commit, of a header and of its erase; of the padding behind a header every eighth.
-    pub(crate) const SHORT: Self = Self { stride: 8, real_cuts: REAL_CUTS, second_cuts: None };
+    pub(crate) const SHORT: Self = Self { stride: 8, real_cuts: REAL_CUTS, second_cuts: 0 };
 
     /// Everything, and second cuts.
-    pub(crate) const FULL: Self = Self { stride: 1, real_cuts: 1, second_cuts: Some(251) };
+    pub(crate) const FULL: Self = Self { stride: 1, real_cuts: 1, second_cuts: 6 };
 }
 
 /// A board on which scenes are played.
@@ -80,7 +81,7 @@ pub(crate) fn play(stage: &Stage, scene: &Scene, extent: Extent) -> Result<Row> 
 
 fn play_all(stage: &Stage, scene: &Scene, extent: Extent, row: &mut Row) -> Result<Option<String>> {
     let power = Power::new(stage)?;
-    let whole = power.traced(&scene.flash, scene)?;
+    let whole = power.on(&scene.flash, scene, Tracing::On)?;
     row.boots += 1;
     row.stores = whole.stores.len();
     if let Some(complaint) = judge::undisturbed(stage.fixture.layout(), scene, &whole) {
@@ -182,23 +183,24 @@ impl Run<'_> {
         let mut done = Done::default();
         let mut left = self.scene.flash.clone();
         left.apply(&self.stores[..cut.after]);
-        if index.is_multiple_of(self.extent.real_cuts) {
+        let tracing = if index.is_multiple_of(self.extent.real_cuts) { Tracing::On } else { Tracing::Off };
+        if tracing == Tracing::On {
             done.real_cuts = 1;
             self.boots.fetch_add(1, Ordering::Relaxed);
             done.complaint = power.cut(&self.scene.flash, self.scene, cut.after, &left)?;
         }
         if done.complaint.is_none() {
-            done.complaint = self.come_back(power, &left, cut.found)?;
+            done.complaint = self.come_back(power, &left, cut.found, tracing)?;
         }
-        if let Some(stride) = self.extent.second_cuts.filter(|_| done.complaint.is_none()) {
-            (done.second_cuts, done.complaint) = self.second_cuts(power, &left, cut.found, stride)?;
+        if self.extent.second_cuts > 0 && done.complaint.is_none() {
+            (done.second_cuts, done.complaint) = self.second_cuts(power, &left, cut)?;
         }
         done.complaint = done.complaint.map(|complaint| format!("cut after store {} of {}: {complaint}", cut.after, self.stores.len()));
         Ok(done)
     }
 
     /// Switches the board on, judges it, and does so once more: a board that came back stays so.
-    fn come_back(&self, power: &Power, left: &Content, found: State) -> Result<Option<String>> {
+    fn come_back(&self, power: &Power, left: &Content, found: State, tracing: Tracing) -> Result<Option<String>> {
         let layout = self.stage.fixture.layout();
         let (mut content, mut found) = (left.clone(), found);
         for time in ["coming back", "the boot after that"] {
@@ -207,8 +209,10 @@ impl Run<'_> {
                 return Ok(None);
             }
             self.boots.fetch_add(1, Ordering::Relaxed);
-            let (shown, after) = power.on(&content, self.scene)?;
-            if let Some(complaint) = judge::complaint(layout, self.scene, &found, &judge::Boot { before: &content, shown: &shown, after: &after }) {
+            let Rested { shown, stores, after } = power.on(&content, self.scene, tracing)?;
+            let boot = judge::Boot { before: &content, shown: &shown, after: &after };
+            let complaint = judge::complaint(layout, self.scene, &found, &boot).or_else(|| trace::breach(&content, &stores, layout));
+            if let Some(complaint) = complaint {
                 return Ok(Some(format!("{time}: {complaint}")));
             }
             if let Ok(mut judged) = self.judged.lock() {
@@ -220,22 +224,20 @@ impl Run<'_> {
         Ok(None)
     }
 
-    /// Cuts the power again at every `stride`-th store of coming back.
-    fn second_cuts(&self, power: &Power, left: &Content, found: State, stride: usize) -> Result<(usize, Option<String>)> {
+    /// Cuts the power again while the board comes back. Where the first of these cuts lies moves with the first cut, so that all stores have their turn.
+    fn second_cuts(&self, power: &Power, left: &Content, first: Cut) -> Result<(usize, Option<String>)> {
         let layout = self.stage.fixture.layout();
         self.boots.fetch_add(1, Ordering::Relaxed);
-        let back = power.traced(left, self.scene)?;
-        if let Some(breach) = trace::breach(left, &back.stores, layout) {
-            return Ok((0, Some(format!("coming back breaks a rule of the flash: {breach}"))));
-        }
-        let path = self.scene.path_from(&found);
+        let back = power.on(left, self.scene, Tracing::On)?;
+        let path = self.scene.path_from(&first.found);
+        let stride = back.stores.len().div_ceil(self.extent.second_cuts).max(1);
         let mut count = 0;
-        for after in (1..=back.stores.len()).step_by(stride) {
+        for after in (1 + first.after % stride..=back.stores.len()).step_by(stride) {
             let mut content = left.clone();
             content.apply(&back.stores[..after]);
             let holds = content.journal(layout).newest.map(|record| record.state);
             let complaint = match path.iter().find(|state| Some(**state) == holds) {
-                Some(state) => self.come_back(power, &content, *state)?,
+                Some(state) => self.come_back(power, &content, *state, Tracing::Off)?,
                 None => Some(format!("the journal holds {}, none of the states of coming back", words_or_none(holds.as_ref()))),
             };
             if let Some(complaint) = complaint {

@@ -19,9 +19,17 @@ pub(super) struct Power<'a> {
     flash: PathBuf,
 }
 
-/// A run whose stores are known.
-pub(super) struct Traced {
+/// Whether a run's stores are traced. It takes a fifth longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tracing {
+    On,
+    Off,
+}
+
+/// A run that is over.
+pub(super) struct Rested {
     pub(super) shown: Shown,
+    /// Its stores into the flash, when they were traced.
     pub(super) stores: Vec<Store>,
     pub(super) after: Content,
 }
@@ -34,19 +42,14 @@ impl<'a> Power<'a> {
     }
 
     /// Switches the board on with that flash, and waits until it rests.
-    pub(super) fn on(&self, content: &Content, scene: &Scene) -> Result<(Shown, Content)> {
-        content.write(&self.flash)?;
-        let shown = self.run(None, scene)?;
-        Ok((shown, self.flash()?))
-    }
-
-    /// The same with a trace of its stores.
-    pub(super) fn traced(&self, content: &Content, scene: &Scene) -> Result<Traced> {
+    pub(super) fn on(&self, content: &Content, scene: &Scene, tracing: Tracing) -> Result<Rested> {
         let entries = self.folder.path().join("trace");
         let trace = TracedTo { entries: entries.clone(), memory: self.flash.clone(), low: self.base()? };
+        let plan = Plan { trace: Some(trace), ..self.plan()? };
         content.write(&self.flash)?;
-        let shown = self.run(Some(Plan { trace: Some(trace), ..self.plan()? }), scene)?;
-        Ok(Traced { shown, stores: trace::read(&entries)?, after: self.flash()? })
+        let shown = self.run(Some(plan).filter(|_| tracing == Tracing::On), scene)?;
+        let stores = if tracing == Tracing::On { trace::read(&entries)? } else { Vec::new() };
+        Ok(Rested { shown, stores, after: self.flash()? })
     }
 
     /// Cuts the power right after that many stores: the flash must be `expected` then.

@@ -8,7 +8,7 @@ use twinslot_config::Layout;
 use super::flash::{Content, Journal};
 use super::judge::{self, Boot};
 use super::model::words_or_none;
-use super::power::Power;
+use super::power::{Power, Rested, Tracing};
 use super::scene::Scene;
 use super::{Stage, trace};
 use crate::qemu::Shown;
@@ -33,7 +33,7 @@ pub(crate) fn replay(stage: &Stage, scenes: &[Scene], case: &Case) -> Result<Str
     let (power, layout) = (Power::new(stage)?, stage.fixture.layout());
     let mut text = String::new();
     let mut content = scene.flash.clone();
-    let mut stores = power.traced(&content, scene)?.stores;
+    let mut stores = power.on(&content, scene, Tracing::On)?.stores;
     for after in std::iter::once(case.after).chain(case.second) {
         ensure!((1..=stores.len()).contains(&after), "there are {} stores to cut after, and {after} is none of them", stores.len());
         let before = content.clone();
@@ -43,10 +43,10 @@ pub(crate) fn replay(stage: &Stage, scenes: &[Scene], case: &Case) -> Result<Str
         }
         let store = stores[after - 1];
         let _ = writeln!(text, "cut after store {after} of {}, to {:#x}; {}", stores.len(), store.address, held(&content, layout));
-        stores = power.traced(&content, scene)?.stores;
+        stores = power.on(&content, scene, Tracing::On)?.stores;
     }
     keep(stage, scene, "after-the-cut", &content)?;
-    let (shown, after) = power.on(&content, scene)?;
+    let Rested { shown, after, .. } = power.on(&content, scene, Tracing::Off)?;
     keep(stage, scene, "come-back", &after)?;
     text.push_str(&describe(&shown));
     let _ = write!(text, "\n{}\nflash files: {}", held(&after, layout), stage.fixture.folder().display());
