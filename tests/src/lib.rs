@@ -4,10 +4,12 @@
 
 pub mod board;
 pub mod crypto;
+pub mod explore;
 pub mod flash;
 pub mod fuzzing;
 pub mod geometry;
 pub mod host;
 pub mod image;
+pub mod model;
 pub mod random;
 pub mod storage;

@@ -213,12 +213,14 @@ impl Journal {
         Ok(())
     }
 
-    /// First the log that can be written without giving up the newest record; one with a read error last, unless the other one has to wait for it.
+    /// First the log that has room: before the other one is erased, the newest state lies in cells that were written and read back just now. Among equals
+    /// the one that lacks the newest record; one with a read error last, unless the other one has to wait for it.
     fn order(&self) -> [usize; 2] {
         let [first, second] = &self.logs;
         let second_first = match (first.is_left_alone(), second.is_left_alone()) {
             (true, false) => !second.waits_for(first),
             (false, true) => first.waits_for(second),
+            _ if first.needs_erase() != second.needs_erase() => first.needs_erase(),
             _ => first.current && !second.current,
         };
         if second_first { [1, 0] } else { [0, 1] }

@@ -1,70 +1,22 @@
 //! The abstract input space of the decision, and an executor that only pretends.
 
-use twinslot_bootloader::decide::{BootState, Fallback, Knowledge, Situation, Step, Verified, Why, decide};
+use twinslot_bootloader::decide::{BootState, Fallback, Knowledge, Situation, Step, Verified, decide};
 use twinslot_bootloader::image::manifest::Version;
 use twinslot_bootloader::journal::{Phase, Policy, SlotState, State};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::{BySlot, Slot};
+use twinslot_tests::model::{Case, End, Truth};
 
 pub(crate) const POLICY: Policy = Policy::DEFAULT;
 pub(crate) const SEQUENCE: u64 = 40;
 
-/// What is really in a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Truth {
-    /// The image that the journal speaks of.
-    Right(Verified),
-    /// Another authentic image.
-    Other(Verified),
-    Refused,
-    Unreadable,
-}
-
-impl Truth {
-    pub(crate) const fn authentic(&self) -> Option<Verified> {
-        match self {
-            Self::Right(image) | Self::Other(image) => Some(*image),
-            Self::Refused | Self::Unreadable => None,
-        }
-    }
-
-    const fn knowledge(self) -> Knowledge {
-        match self {
-            Self::Right(image) | Self::Other(image) => Knowledge::Verified(image),
-            Self::Refused => Knowledge::Refused(Rejection::DigestMismatch),
-            Self::Unreadable => Knowledge::ReadError,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Case {
-    /// `None`: the journal is lost.
-    pub(crate) state: Option<State>,
-    pub(crate) cause: ResetCause,
-    pub(crate) truths: BySlot<Truth>,
-    /// Whether the golden image boots, where there is one.
-    pub(crate) golden: Option<bool>,
-    pub(crate) recovery: bool,
-    /// Which commit of this boot fails, counted from 1.
-    pub(crate) failing_commit: Option<u8>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    Boot(Slot, Why),
-    Golden,
-    Recover,
-    Halt(Reason),
-}
-
-impl End {
-    pub(crate) fn swapped(self) -> Self {
-        match self {
-            Self::Boot(slot, why) => Self::Boot(slot.other(), why),
-            other => other,
-        }
+/// What an examination finds.
+const fn knowledge(truth: Truth) -> Knowledge {
+    match truth {
+        Truth::Right(image) | Truth::Other(image) => Knowledge::Verified(image),
+        Truth::Refused => Knowledge::Refused(Rejection::DigestMismatch),
+        Truth::Unreadable => Knowledge::ReadError,
     }
 }
 
@@ -102,7 +54,7 @@ pub(crate) fn run(case: &Case) -> Run {
             }
             Step::Examine(slot) => {
                 assert_eq!(*situation.slots.of(slot), Knowledge::NotRead, "examined twice: {case:?}");
-                *situation.slots.of_mut(slot) = case.truths.of(slot).knowledge();
+                *situation.slots.of_mut(slot) = knowledge(*case.truths.of(slot));
                 run.examined.push(slot);
                 continue;
             }
@@ -170,7 +122,7 @@ fn every_case_with(fallbacks: &[(Option<bool>, bool)], mut check: impl FnMut(&Ca
                 }
                 for (golden, recovery) in fallbacks.iter().copied() {
                     for failing_commit in [None, Some(1), Some(2)] {
-                        check(&Case { state, cause, truths, golden, recovery, failing_commit });
+                        check(&Case { state, cause, truths, golden, recovery, failing_commit, policy: POLICY, sequence: SEQUENCE });
                         count += 1;
                     }
                 }

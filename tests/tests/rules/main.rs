@@ -3,6 +3,5 @@
 mod cases;
 mod decision;
 mod life;
-mod model;
 mod power;
 mod trust;

@@ -1,23 +1,95 @@
 //! What the design says the decision comes to, in one pass over the truth instead of step by step over knowledge.
 
 use twinslot_bootloader::decide::{Verified, Why};
-use twinslot_bootloader::journal::{Phase, Revert, SlotState, State};
+use twinslot_bootloader::journal::{Phase, Policy, Revert, SlotState, State};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::{BySlot, Slot};
 
-use crate::cases::{Case, End, POLICY, SEQUENCE, Truth};
+/// What is really in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Truth {
+    /// The image that the journal speaks of.
+    Right(Verified),
+    /// Another authentic image.
+    Other(Verified),
+    /// Something that verification refuses.
+    Refused,
+    /// Something that can not be read.
+    Unreadable,
+}
 
-pub(crate) struct World<'a> {
+impl Truth {
+    /// The image that verification accepts.
+    #[must_use]
+    pub const fn authentic(&self) -> Option<Verified> {
+        match self {
+            Self::Right(image) | Self::Other(image) => Some(*image),
+            Self::Refused | Self::Unreadable => None,
+        }
+    }
+}
+
+/// A boot, before it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Case {
+    /// What the journal says; `None`: it is lost.
+    pub state: Option<State>,
+    /// Why the machine starts.
+    pub cause: ResetCause,
+    /// What is in the slots.
+    pub truths: BySlot<Truth>,
+    /// Whether the golden image boots, where there is one.
+    pub golden: Option<bool>,
+    /// Whether there is a recovery.
+    pub recovery: bool,
+    /// Which commit of this boot fails, counted from 1.
+    pub failing_commit: Option<u8>,
+    /// How often trials may fail and start.
+    pub policy: Policy,
+    /// The sequence of the boot's first commit.
+    pub sequence: u64,
+}
+
+/// How a boot ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// In this slot's image.
+    Boot(Slot, Why),
+    /// In the golden image.
+    Golden,
+    /// In the board's recovery.
+    Recover,
+    /// Nowhere.
+    Halt(Reason),
+}
+
+impl End {
+    /// The same with the slots' names swapped.
+    #[must_use]
+    pub const fn swapped(self) -> Self {
+        match self {
+            Self::Boot(slot, why) => Self::Boot(slot.other(), why),
+            other => other,
+        }
+    }
+}
+
+/// The world as the model changes it.
+#[derive(Debug)]
+pub struct World<'a> {
     case: &'a Case,
-    pub(crate) state: Option<State>,
-    pub(crate) tried: u8,
+    /// What the journal says.
+    pub state: Option<State>,
+    /// Every state that was to be committed, the failing one included, in order.
+    pub tried: Vec<State>,
     writable: bool,
 }
 
 /// The end that the design asks for, and the world as it is then.
-pub(crate) fn expected(case: &Case) -> (End, World<'_>) {
-    let mut world = World { case, state: case.state, tried: 0, writable: true };
+#[must_use]
+pub fn expected(case: &Case) -> (End, World<'_>) {
+    let mut world = World { case, state: case.state, tried: Vec::new(), writable: true };
     if world.state.is_none() {
         world.start_over();
     } else {
@@ -29,8 +101,8 @@ pub(crate) fn expected(case: &Case) -> (End, World<'_>) {
 
 impl World<'_> {
     fn commit(&mut self, state: State) -> bool {
-        self.tried += 1;
-        if self.case.failing_commit == Some(self.tried) {
+        self.tried.push(state);
+        if self.case.failing_commit.map(usize::from) == Some(self.tried.len()) {
             self.writable = false;
         } else {
             self.state = Some(state);
@@ -39,14 +111,14 @@ impl World<'_> {
     }
 
     fn next_sequence(&self) -> u64 {
-        SEQUENCE + u64::from(self.tried)
+        self.case.sequence + self.tried.len() as u64
     }
 
     /// A lost journal: authentic images become trials, nothing becomes confirmed, and nothing is committed for nothing.
     fn start_over(&mut self) {
         let Some(best) = self.best() else { return };
         let entry = |truth: &Truth| match truth {
-            Truth::Right(image) | Truth::Other(image) => SlotState::trial(image.digest, &POLICY),
+            Truth::Right(image) | Truth::Other(image) => SlotState::trial(image.digest, &self.case.policy),
             Truth::Refused => SlotState::empty(Reason::None).rejected(Reason::Refused(Rejection::DigestMismatch)),
             Truth::Unreadable => SlotState::empty(Reason::ReadError),
         };
@@ -162,7 +234,8 @@ impl World<'_> {
 }
 
 /// What speaks against a slot as a last resort, the gravest first: it was never on trial, it hung or crashed, it was given up last.
-pub(crate) fn doubts(state: &State, slot: Slot) -> [bool; 3] {
+#[must_use]
+pub fn doubts(state: &State, slot: Slot) -> [bool; 3] {
     let entry = state.slots.of(slot);
     let hung = [Reason::Watchdog, Reason::Fault].contains(&entry.reason);
     [entry.phase == Phase::Empty, hung, state.last_revert.is_some_and(|revert| revert.slot == slot)]
@@ -176,9 +249,11 @@ fn exhausted(entry: &SlotState) -> Option<Reason> {
     }
 }
 
-fn give_up(state: &mut State, slot: Slot, reason: Reason, sequence: u64) {
+/// Gives a slot up: rejected with its reason, and the other one preferred when that one may still boot.
+pub fn give_up(state: &mut State, slot: Slot, reason: Reason, sequence: u64) {
     let digest = state.slots.of(slot).digest;
     *state.slots.of_mut(slot) = SlotState { phase: Phase::Rejected, attempts_left: 0, boots_left: 0, digest, reason };
+    state.in_flight = state.in_flight.filter(|flying| *flying != slot);
     if matches!(state.phase(slot.other()), Phase::Confirmed | Phase::Trial) {
         state.preferred = slot.other();
     }

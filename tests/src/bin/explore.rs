@@ -1,0 +1,93 @@
+//! Explores the lives of simulated hosts, or lives one script through. `cargo xtask explore` builds and calls it.
+
+use std::fs;
+use std::process::ExitCode;
+
+use twinslot_tests::explore::product::{Extent, Report, run};
+use twinslot_tests::explore::replay::replay;
+use twinslot_tests::explore::script::Script;
+
+const USAGE: &str = "usage: explore daily|full TABLE [JSON] | explore write daily|full TABLE | explore replay FILE";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ended = match words[..] {
+        ["replay", file] => replay_file(file),
+        ["write", extent, table] => extent_of(extent).and_then(|extent| write_table(extent, table)),
+        [extent, table] => extent_of(extent).and_then(|extent| check(extent, table, None)),
+        [extent, table, json] => extent_of(extent).and_then(|extent| check(extent, table, Some(json))),
+        _ => Err(USAGE.to_owned()),
+    };
+    match ended {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("explore: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn extent_of(word: &str) -> Result<Extent, String> {
+    match word {
+        "daily" => Ok(Extent::Daily),
+        "full" => Ok(Extent::Full),
+        _ => Err(USAGE.to_owned()),
+    }
+}
+
+fn explored(extent: Extent) -> Report {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    run(extent, threads, |life| {
+        if extent == Extent::Full {
+            println!("{life}");
+        }
+    })
+}
+
+fn check(extent: Extent, table: &str, json: Option<&str>) -> Result<String, String> {
+    let kept = fs::read_to_string(table).map_err(|error| format!("can not read the table {table}: {error}"))?;
+    let report = explored(extent);
+    if let Some(json) = json {
+        fs::write(json, report.json()).map_err(|error| format!("can not write {json}: {error}"))?;
+    }
+    let violations: Vec<String> = report.violations.iter().map(|violation| format!("{}\n    {}", violation.script, violation.broken)).collect();
+    if !violations.is_empty() {
+        let advice = "put a script into FILE and run `cargo xtask explore --replay FILE`";
+        return Err(format!("{} rules are broken ({advice}):\n{}", violations.len(), violations.join("\n")));
+    }
+    let shrunk = report.shrunk(&kept);
+    if !shrunk.is_empty() {
+        let advice = "where that is meant, write the table anew with `cargo xtask explore --write-table`";
+        return Err(format!("the product has shrunk ({advice}):\n{}", shrunk.join("\n")));
+    }
+    let total = report.total();
+    Ok(format!(
+        "explore: ok, {} transitions, {} states, {} rows, 0 violations, {:.1} s",
+        total.transitions,
+        total.states,
+        report.rows.len(),
+        report.seconds
+    ))
+}
+
+fn write_table(extent: Extent, table: &str) -> Result<String, String> {
+    let report = explored(extent);
+    if let Some(violation) = report.violations.first() {
+        return Err(format!("{}\n    {}", violation.script, violation.broken));
+    }
+    let head = "# What the explorer covers; a run that covers less fails. Written by `cargo xtask explore --write-table`.\n";
+    fs::write(table, format!("{head}{}", report.table())).map_err(|error| format!("can not write {table}: {error}"))?;
+    Ok(format!("{table}: {} rows, {:.1} s", report.rows.len(), report.seconds))
+}
+
+fn replay_file(file: &str) -> Result<String, String> {
+    let text = fs::read_to_string(file).map_err(|error| format!("can not read {file}: {error}"))?;
+    let line = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#')).ok_or_else(|| format!("{file} holds no script"))?;
+    let script: Script = line.parse()?;
+    replay(&script, |lived| println!("{:4}  {}", lived.number, lived.text)).map_err(|broken| broken.to_string())?;
+    Ok("replay: no rule is broken".to_owned())
+}

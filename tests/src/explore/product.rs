@@ -1,0 +1,180 @@
+//! The product of flashes, lives, causes and budgets that is explored, and the table that keeps it from shrinking.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::board::{BOARDS, Board};
+use super::life::{LIVES, Life};
+use super::replay::replay;
+use super::script::{Causes, Script};
+use super::search::{Budget, Job, Tally, Violation, explore};
+
+/// How much is explored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What every change must pass: single cuts on all flashes and under all causes, single faults on all, double cuts on six.
+    Daily,
+    /// All of it: double cuts and a cut beside a fault everywhere, triple cuts where a flash is small.
+    Full,
+}
+
+/// Flashes on which two cuts are combined every day: write sizes of 1, 8, 16 and 512 bytes, small and unequal ones.
+const DOUBLE: [&str; 6] = ["1/128", "2/256", "8/1024", "16/2048", "512/2048", "unequal"];
+
+/// Flashes so large that every cause is tried in the full extent only.
+const LARGE: [&str; 2] = ["32/131072", "disk"];
+
+/// Lives on which three cuts are combined.
+const TRIPLE: [&str; 3] = ["update", "update-full-0", "hangs"];
+
+/// What is explored, a row of the table each.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    board: &'static Board,
+    causes: Causes,
+    budget: Budget,
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} cuts={} faults={}", self.board.name, self.causes, self.budget.cuts, self.budget.faults)
+    }
+}
+
+/// What came of it all.
+#[derive(Debug)]
+pub struct Report {
+    /// Lives and tallies by row.
+    pub rows: BTreeMap<String, (u64, Tally)>,
+    /// What was broken, each in its shortest script.
+    pub violations: Vec<Violation>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Report {
+    /// Everything that was judged.
+    #[must_use]
+    pub fn total(&self) -> Tally {
+        self.rows.values().fold(Tally::default(), |sum, (_, tally)| Tally {
+            transitions: sum.transitions + tally.transitions,
+            states: sum.states + tally.states,
+        })
+    }
+
+    /// The report for machines.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let Tally { transitions, states } = self.total();
+        format!("{{\"cases\":{transitions},\"states\":{states},\"violations\":{},\"seconds\":{:.1}}}\n", self.violations.len(), self.seconds)
+    }
+
+    /// The table to keep: rows in the order of their names.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let rows = self.rows.iter().map(|(row, (lives, tally))| format!("{row} lives={lives} transitions={} states={}\n", tally.transitions, tally.states));
+        rows.collect()
+    }
+
+    /// The rows of a kept table that this report lacks or has less of.
+    #[must_use]
+    pub fn shrunk(&self, kept: &str) -> Vec<String> {
+        let complaint = |line: &str| {
+            let (row, counts) = line.split_once(" lives=")?;
+            let count = |name: &str| counts.split(' ').find_map(|word| word.strip_prefix(name)?.parse::<u64>().ok());
+            let expected = (counts.split(' ').next()?.parse::<u64>().ok()?, count("transitions=")?, count("states=")?);
+            let found = self.rows.get(row).map(|(lives, tally)| (*lives, tally.transitions, tally.states));
+            let is_less = found.is_none_or(|found| found.0 < expected.0 || found.1 < expected.1 || found.2 < expected.2);
+            is_less.then(|| format!("{row}: lives, transitions, states were {expected:?} and are {found:?}"))
+        };
+        kept.lines().filter(|line| !line.starts_with('#')).filter_map(complaint).collect()
+    }
+}
+
+/// Explores the product on so many threads. `tell` hears of every finished life.
+///
+/// # Panics
+/// When a thread does.
+pub fn run(extent: Extent, threads: usize, tell: impl Fn(&str) + Sync) -> Report {
+    let begin = Instant::now();
+    let jobs = jobs(extent);
+    let (next, report) = (AtomicUsize::new(0), Mutex::new((BTreeMap::new(), Vec::new())));
+    let work = || {
+        while let Some((row, job)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let explored = explore(*job);
+            tell(&format!("{row} {}", job.life.name));
+            let mut report = report.lock().expect("no thread panics with the lock");
+            match explored {
+                Ok(tally) => add(report.0.entry(row.to_string()).or_default(), tally),
+                Err(violation) => report.1.push(shortest(*violation)),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let stack = 64 << 20;
+            std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, work).expect("a thread");
+        }
+    });
+    let (rows, violations) = report.into_inner().expect("no thread panics with the lock");
+    Report { rows, violations, seconds: begin.elapsed().as_secs_f64() }
+}
+
+fn add(row: &mut (u64, Tally), tally: Tally) {
+    row.0 += 1;
+    row.1.transitions += tally.transitions;
+    row.1.states += tally.states;
+}
+
+/// The longest jobs first, so that threads end together.
+fn jobs(extent: Extent) -> Vec<(Row, Job)> {
+    let mut jobs: Vec<(Row, Job)> = rows(extent).into_iter().flat_map(jobs_of).collect();
+    jobs.sort_by_key(|(row, job)| std::cmp::Reverse((row.budget.cuts + row.budget.faults, row.board.size(), job.life.goals.len())));
+    jobs
+}
+
+fn jobs_of(row: Row) -> Vec<(Row, Job)> {
+    let is_chosen = |life: &&Life| row.budget.cuts < 3 || TRIPLE.contains(&life.name);
+    LIVES.iter().filter(is_chosen).map(|life| (row, Job { board: row.board, life, causes: row.causes, budget: row.budget })).collect()
+}
+
+fn rows(extent: Extent) -> Vec<Row> {
+    BOARDS.iter().flat_map(|board| rows_of(extent, board)).collect()
+}
+
+fn rows_of(extent: Extent, board: &'static Board) -> Vec<Row> {
+    let row = |causes, cuts, faults| Row { board, causes, budget: Budget { cuts, faults } };
+    let (is_full, is_large) = (extent == Extent::Full, LARGE.contains(&board.name));
+    let causes = if is_large && !is_full { &Causes::ALL[..1] } else { &Causes::ALL };
+    let mut rows: Vec<Row> = causes.iter().map(|causes| row(*causes, 1, 0)).collect();
+    rows.push(row(Causes::True, 0, 1));
+    if is_full || DOUBLE.contains(&board.name) {
+        rows.push(row(Causes::True, 2, 0));
+    }
+    if is_full {
+        rows.push(row(Causes::True, 1, 1));
+        rows.extend(Causes::ALL.iter().skip(1).filter(|_| !is_large).map(|causes| row(*causes, 2, 0)));
+    }
+    if is_full && ["1/128", "8/1024"].contains(&board.name) {
+        rows.push(row(Causes::True, 3, 0));
+    }
+    rows
+}
+
+/// The same violation with as few troubles as still show it.
+fn shortest(violation: Violation) -> Violation {
+    let mut best = violation;
+    let mut index = 0;
+    while index < best.script.troubles.len() {
+        let mut script: Script = best.script.clone();
+        script.troubles.remove(index);
+        match replay(&script, |_| {}) {
+            Err(broken) if broken.rule == best.broken.rule => best = Violation { script, broken },
+            _ => index += 1,
+        }
+    }
+    best
+}
