@@ -2,5 +2,6 @@
 
 mod jumps;
 mod limits;
+mod overwrites;
 mod resets;
 mod versions;
