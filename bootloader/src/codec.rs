@@ -228,3 +228,119 @@ impl<'a> Writer<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec as Owned;
+
+    /// What a reader makes of a number: its value, or why it is none.
+    fn number<'a>(bytes: &'a [u8], read: impl Fn(&mut Reader<'a>) -> u64) -> Result<u64, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let value = read(&mut reader);
+        reader.finish().map(|_| value)
+    }
+
+    /// postcard's own encoding.
+    fn encoded(value: u64) -> Owned<u8> {
+        postcard::to_slice(&value, &mut [0; 16]).expect("room").to_vec()
+    }
+
+    #[test]
+    fn numbers_are_written_as_postcard_writes_them_and_read_back() {
+        let powers = (0..48).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]);
+        for value in powers.filter(|value| *value < NUMBER_LIMIT) {
+            let bytes = encoded(value);
+            let mut buffer = [0; 16];
+            let mut writer = Writer::new(&mut buffer);
+            writer.varint(value);
+            let used = writer.unused().map(|unused| 16 - unused).expect("room");
+            assert_eq!(buffer[..used], bytes[..], "{value}");
+            assert_eq!(number(&bytes, Reader::number), Ok(value));
+            let narrow = |limit: u64| if value < limit { Ok(value) } else { Err(DecodeError::Malformed) };
+            assert_eq!(number(&bytes, |reader| u64::from(reader.u32())), narrow(1 << 32), "{value}");
+            assert_eq!(number(&bytes, |reader| u64::from(reader.u16())), narrow(1 << 16), "{value}");
+            for limit in [1, 2, 100, 255] {
+                let of = match limit {
+                    1 => number(&bytes, |reader| u64::from(reader.below(1))),
+                    2 => number(&bytes, |reader| u64::from(reader.below(2))),
+                    100 => number(&bytes, |reader| u64::from(reader.below(100))),
+                    _ => number(&bytes, |reader| u64::from(reader.below(255))),
+                };
+                assert_eq!(of, narrow(limit), "{value} below {limit}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_2_to_the_48_and_more_are_too_large_and_longer_ones_are_none() {
+        for value in [NUMBER_LIMIT, NUMBER_LIMIT + 1, u64::MAX] {
+            assert_eq!(number(&encoded(value), Reader::number), Err(DecodeError::TooLarge), "{value}");
+        }
+        let mut beyond = encoded(u64::MAX);
+        *beyond.last_mut().expect("ten bytes") = 2;
+        assert_eq!(number(&beyond, Reader::number), Err(DecodeError::Malformed), "bit 64");
+        assert_eq!(number(&[0x80; 11], Reader::number), Err(DecodeError::Malformed), "no end");
+        assert_eq!(number(&[0xff, 0xff, 0xff, 0xff, 0x10], |reader| u64::from(reader.u32())), Err(DecodeError::Malformed), "bit 32");
+        assert_eq!(number(&[0xff, 0xff, 0xff, 0xff, 0x0f], |reader| u64::from(reader.u32())), Ok(0xffff_ffff));
+        assert_eq!(number(&[0xff, 0xff, 0x04], |reader| u64::from(reader.u16())), Err(DecodeError::Malformed), "bit 16");
+        assert_eq!(number(&[0xff, 0xff, 0x03], |reader| u64::from(reader.u16())), Ok(0xffff));
+    }
+
+    #[test]
+    fn a_number_has_one_encoding() {
+        assert_eq!(number(&[0], Reader::number), Ok(0));
+        for longer in [&[0x80, 0][..], &[0x81, 0], &[0x80, 0x80, 0]] {
+            assert_eq!(number(longer, Reader::number), Err(DecodeError::NotCanonical), "{longer:?}");
+        }
+        assert_eq!(number(&[0x80, 1], Reader::number), Ok(128));
+    }
+
+    #[test]
+    fn the_first_error_is_kept_and_everything_behind_it_is_zero() {
+        let mut reader = Reader::new(&[0x80, 0, 7, 7]);
+        assert_eq!(reader.number(), 0);
+        assert_eq!((reader.byte(), reader.bytes::<2>(), reader.option(Reader::byte)), (0, [0; 2], None));
+        assert_eq!(reader.finish(), Err(DecodeError::NotCanonical));
+    }
+
+    #[test]
+    fn what_follows_the_values_is_given_back() {
+        let mut reader = Reader::new(&[1, 9, 0, 2, 3, 4, 5]);
+        assert_eq!((reader.option(Reader::byte), reader.option(Reader::byte)), (Some(9), None));
+        let mut list = Vec::<u8, 4>::new();
+        reader.byte_list(&mut list);
+        assert_eq!((&list[..], reader.finish()), (&[3, 4][..], Ok(&[5][..])));
+    }
+
+    #[test]
+    fn a_list_longer_than_its_room_is_none() {
+        let mut reader = Reader::new(&[4, 1, 2, 3, 4]);
+        let mut list = Vec::<u8, 4>::new();
+        reader.byte_list(&mut list);
+        assert_eq!((&list[..], reader.finish()), (&[1, 2, 3, 4][..], Ok(&[][..])));
+        let mut reader = Reader::new(&[5, 1, 2, 3, 4, 5]);
+        let mut list = Vec::<u8, 4>::new();
+        reader.byte_list(&mut list);
+        assert_eq!(reader.finish(), Err(DecodeError::Malformed));
+        let mut reader = Reader::new(&[2, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2]);
+        let mut ids = Vec::<KeyId, 2>::new();
+        reader.key_ids(&mut ids);
+        assert_eq!((&ids[..], reader.finish()), (&[[1; 8], [2; 8]][..], Ok(&[][..])));
+    }
+
+    #[test]
+    fn a_buffer_that_is_too_short_is_told_and_not_overrun() {
+        let mut buffer = [0; 4];
+        let mut writer = Writer::new(&mut buffer[..3]);
+        writer.list(&[7_u8, 8], |byte, writer| writer.byte(*byte));
+        assert_eq!(writer.unused(), Some(0));
+        writer.option(Some(1_u8), |byte, writer| writer.byte(byte));
+        assert_eq!(writer.unused(), None);
+        assert_eq!(buffer, [2, 7, 8, 0]);
+        let mut writer = Writer::new(&mut buffer);
+        writer.option(None::<u8>, |byte, writer| writer.byte(byte));
+        writer.bytes(&[5, 6]);
+        assert_eq!((writer.unused(), buffer), (Some(1), [0, 5, 6, 0]));
+    }
+}

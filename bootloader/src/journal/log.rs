@@ -374,10 +374,11 @@ mod tests {
     }
 
     #[test]
-    fn the_log_that_lacks_the_newest_record_is_written_first() {
+    fn the_log_with_room_is_written_first_and_among_equals_the_one_that_lacks_the_newest_record() {
         for journal in journals().filter(|journal| !journal.logs.iter().any(|log| log.read_error)) {
             let [one, other] = journal.order().map(|index| journal.logs[index]);
-            assert!(!one.current || other.current, "{journal:?}");
+            assert!(!one.needs_erase() || other.needs_erase(), "{journal:?}");
+            assert!(one.needs_erase() != other.needs_erase() || !one.current || other.current, "{journal:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod faults;
 mod hosts;
+mod racing;
 mod resuming;
 mod verdicts;
 mod writing;

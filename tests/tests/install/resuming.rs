@@ -211,9 +211,13 @@ fn the_floor_stays_while_the_other_slot_holds_another_image_than_the_journal_say
 }
 
 #[test]
-fn a_write_unit_that_no_slot_can_have_is_told_before_its_tail_is_written() {
-    let mut host = Host::<512, 4096>::running(Geometry { name: "pages 512/4096", tear_size: 512, ..NOR }, &image(1));
-    host.install(&image(2)).expect("the largest write unit that there may be");
+fn a_chunk_that_is_shorter_than_a_write_unit_is_written_and_padded() {
+    let geometry = Geometry { name: "pages 512/4096", tear_size: 512, ..LARGE };
+    let mut host = Host::<512, 4096>::running(geometry, &image(1));
+    let new = just_over_one_chunk(2, 100);
+    host.install(&new).expect("the largest write unit that there may be");
+    assert!(host.storage.bytes(B)[..new.slot.len()] == new.slot[..]);
+    assert!(host.storage.bytes(B)[new.slot.len()..].iter().all(|byte| *byte == 0xff), "what erased flash holds");
     assert_eq!(host.boot(ResetCause::Software).slot(), Some((Slot::B, Why::Trial)));
     host.assert_flash_rules();
 }
