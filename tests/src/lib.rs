@@ -4,7 +4,6 @@
 
 pub mod board;
 pub mod crypto;
-pub mod explore;
 pub mod flash;
 pub mod fuzzing;
 pub mod geometry;

@@ -10,6 +10,7 @@ use crate::board::Board;
 use crate::cargo::cargo;
 use crate::cuts::{Request, cuts};
 use crate::emulate::{self, emulate};
+use crate::explore::{ExploreArguments, explore};
 use crate::fuzz::{self, FuzzArguments};
 use crate::workspace::Workspace;
 use crate::{budget, demo, process, setup, size, test, tidy};
@@ -25,7 +26,7 @@ enum Ended {
     NotRun(String),
 }
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     ("setup", |workspace| setup::setup(workspace).map(Ended::Passed)),
     ("format", format),
     ("lint on the host", lint_host),
@@ -34,6 +35,7 @@ const STEPS: [Step; 15] = [
     ("packages", |workspace| test::packages(workspace).map(Ended::Passed)),
     ("second readers", second_readers),
     ("fuzz", |workspace| fuzz::fuzz(workspace, &FuzzArguments::SHORT).map(Ended::Passed)),
+    ("explore", |workspace| explore(workspace, &ExploreArguments::default()).map(Ended::Passed)),
     ("scenarios", |workspace| emulate(workspace, &emulate::Request::default()).map(Ended::Passed)),
     ("cuts", |workspace| cuts(workspace, &Request::SHORT).map(Ended::Passed)),
     ("demo", |workspace| demo::demo(workspace).map(Ended::Passed)),

@@ -12,6 +12,7 @@ mod cuts;
 mod demo;
 mod elf;
 mod emulate;
+mod explore;
 mod firmware;
 mod fuzz;
 mod plugin;
@@ -56,6 +57,8 @@ enum Command {
     Qemu(QemuArguments),
     /// Cut the power after every single store of commits and of a header's write, on an emulated board
     Cuts(cuts::CutsArguments),
+    /// Live the lives of simulated hosts with every power cut and fault in them, and judge each step by the rules of the design
+    Explore(explore::ExploreArguments),
     /// Fuzz every parser for a minute, from the committed corpora
     Fuzz(fuzz::FuzzArguments),
     /// Measure the loaders' code and RAM against the budgets
@@ -132,6 +135,7 @@ fn run(command: Command) -> Result<String> {
         Command::Ci => ci::ci(&workspace),
         Command::Qemu(QemuArguments { board, scenario, json, keep }) => emulate::emulate(&workspace, &Request { board, scenario, json, keep }),
         Command::Cuts(arguments) => cuts::cuts(&workspace, &arguments.request()?),
+        Command::Explore(arguments) => explore::explore(&workspace, &arguments),
         Command::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments),
         Command::Size(JsonArgument { json }) => budget::report("size", &size::size(&workspace)?, json.as_deref()),
         Command::Bench(arguments) => budget::report("bench", &bench::bench(&workspace, arguments.extent())?, arguments.json.json.as_deref()),

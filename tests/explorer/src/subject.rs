@@ -11,18 +11,18 @@ use twinslot_bootloader::install::{Host, InstallError, Session};
 use twinslot_bootloader::reason::ResetCause;
 use twinslot_bootloader::slot::Slot;
 
-use super::act::{Act, Which};
-use super::board::Board;
-use super::cast::Role;
-use super::content::Content;
-use super::medium::{Fault, Medium, MediumStorage, Recorded};
-use super::reader::POLICY;
-use crate::board::{RAM_BASE, SimMachine, SimMemory};
-use crate::crypto::CheapCrypto;
-use crate::flash::Breach;
-use crate::host::{LAYOUT, Settings, identity};
-use crate::model::End;
-use crate::storage::SimCounter;
+use crate::act::{Act, Which};
+use crate::board::Board;
+use crate::cast::Role;
+use crate::content::Content;
+use crate::medium::{Fault, Medium, MediumStorage, Recorded};
+use crate::reader::POLICY;
+use twinslot_tests::board::{RAM_BASE, SimMachine, SimMemory};
+use twinslot_tests::crypto::CheapCrypto;
+use twinslot_tests::flash::Breach;
+use twinslot_tests::host::{LAYOUT, Settings, identity};
+use twinslot_tests::model::End;
+use twinslot_tests::storage::SimCounter;
 
 /// One step of a life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -147,11 +147,7 @@ fn end(outcome: &Outcome, handoff: &Handoff) -> End {
 
 type RealSession<'a, const WRITE: usize, const ERASE: usize> = Session<'a, MediumStorage<WRITE, ERASE>, CheapCrypto, SimCounter>;
 
-fn write<const WRITE: usize, const ERASE: usize>(
-    storage: &mut MediumStorage<WRITE, ERASE>,
-    handoff: &Handoff,
-    act: Act,
-) -> Result<(), InstallError> {
+fn write<const WRITE: usize, const ERASE: usize>(storage: &mut MediumStorage<WRITE, ERASE>, handoff: &Handoff, act: Act) -> Result<(), InstallError> {
     let host = Host { identity: identity(), anchor: &SETTINGS.anchor, policy: POLICY, layout: LAYOUT };
     let (mut crypto, mut counter) = (CheapCrypto, SimCounter::default());
     match act {

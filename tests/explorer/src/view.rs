@@ -8,11 +8,11 @@ use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::{BySlot, Slot};
 use twinslot_bootloader::storage::Region;
 
-use super::board::Board;
-use super::cast::Role;
-use super::content::Content;
-use super::reader::{self, Found};
-use crate::model::Truth;
+use crate::board::Board;
+use crate::cast::Role;
+use crate::content::Content;
+use crate::reader::{self, Found};
+use twinslot_tests::model::Truth;
 
 /// What can be seen.
 #[derive(Debug, Clone)]

@@ -3,16 +3,16 @@
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 
-use super::board::Board;
-use super::content::Content;
-use super::medium::{Fault, PAGE};
-use super::subject::Performed;
+use crate::board::Board;
+use crate::content::Content;
+use crate::medium::{Fault, PAGE};
+use crate::subject::Performed;
 
 /// Bytes of a slot that the explored images may fill.
 const IMAGE: usize = 1024 + 300;
 
 /// The faults of a step that went as `performed` when nothing failed.
-pub(super) fn faults(board: &'static Board, content: &Content, performed: &Performed) -> Vec<Fault> {
+pub(crate) fn faults(board: &'static Board, content: &Content, performed: &Performed) -> Vec<Fault> {
     let operations = 0..performed.recorded.len();
     let writes = operations.flat_map(|at| [Fault::Swallowed(at), Fault::Denied(at), Fault::Failed(at)]);
     let reads = (0..performed.reads).map(Fault::OtherBytes);

@@ -5,11 +5,11 @@ use twinslot_bootloader::reason::{Reason, ResetCause};
 use twinslot_bootloader::slot::{BySlot, Slot};
 use twinslot_bootloader::storage::Region;
 
-use super::act::{Act, Rival, Which};
-use super::board::Board;
-use super::cast::Role;
-use super::content::{Content, Unit};
-use super::reader::POLICY;
+use crate::act::{Act, Rival, Which};
+use crate::board::Board;
+use crate::cast::Role;
+use crate::content::{Content, Unit};
+use crate::reader::POLICY;
 
 /// One thing that happens when nothing goes wrong. A cut repeats it after the next boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ const fn install(role: Role) -> Goal {
 }
 
 /// Every life.
-pub static LIVES: [Life; 22] = [
+pub static LIVES: [Life; 23] = [
     Life { name: "update", start: Start::Running, goals: &UPDATE },
     Life { name: "update-full-0", start: Start::Full(0), goals: &UPDATE },
     Life { name: "update-full-1", start: Start::Full(1), goals: &UPDATE },
@@ -90,12 +90,17 @@ pub static LIVES: [Life; 22] = [
         goals: &[INSTALL, RESET, CONFIRM, RESET, Goal::Do(Act::Rollback), RESET, Goal::Do(Act::Rollback), RESET],
     },
     Life { name: "condemn", start: Start::Running, goals: &[INSTALL, RESET, CONFIRM, RESET, Goal::Do(Act::Condemn), RESET, INSTALL, RESET, CONFIRM] },
-    Life { name: "floor", start: Start::Running, goals: &[install(Role::Higher), RESET, CONFIRM, RESET, install(Role::Old), Goal::Do(Act::Rollback)] },
+    Life {
+        name: "floor",
+        start: Start::Running,
+        goals: &[install(Role::Higher), RESET, CONFIRM, RESET, install(Role::Old), Goal::Do(Act::Rollback)],
+    },
     Life {
         name: "revoke",
         start: Start::Running,
         goals: &[install(Role::Revoking), RESET, CONFIRM, RESET, install(Role::Old), Goal::Do(Act::Arm(Which::Other)), RESET],
     },
+    Life { name: "orphan", start: Start::Running, goals: &[install(Role::Orphaning), INSTALL, RESET, CONFIRM, install(Role::Orphaning), RESET] },
     Life { name: "fresh", start: Start::Fresh, goals: &[CONFIRM, RESET, install(Role::Third), RESET, CONFIRM] },
     Life { name: "fresh-one", start: Start::FreshOne, goals: &[CONFIRM, RESET, INSTALL, RESET, CONFIRM] },
     Life { name: "unproven", start: Start::Unproven, goals: &[RESET, RESET, RESET, INSTALL, RESET, CONFIRM] },

@@ -7,10 +7,10 @@ use twinslot_bootloader::journal::{Phase, Policy, SlotState, State};
 use twinslot_bootloader::slot::{BySlot, Slot};
 use twinslot_bootloader::storage::Region;
 
-use super::board::Board;
-use super::cast::Role;
-use super::content::Content;
-use crate::model::Truth;
+use crate::board::Board;
+use crate::cast::Role;
+use crate::content::Content;
+use twinslot_tests::model::Truth;
 
 /// Trials of explored lives may fail twice and start three times.
 pub const POLICY: Policy = Policy { attempts: 2, boots: 3, ..Policy::DEFAULT };

@@ -8,15 +8,16 @@ use twinslot_bootloader::journal::{Phase, State};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 use twinslot_bootloader::slot::Slot;
 
-use super::act::{Act, Before, Expected, expected};
-use super::begun::Begun;
-use super::board::Board;
-use super::content::Content;
-use super::medium::{Fault, Operation};
-use super::reader;
-use super::subject::{BootEnd, Ended, Performed};
-use super::view::{View, blurred, brief, is_clean};
-use crate::model::{self, Case, End, Truth};
+use crate::act::{Act, Before, Expected, expected};
+use crate::begun::Begun;
+use crate::board::Board;
+use crate::cast::Role;
+use crate::content::Content;
+use crate::medium::{Fault, Operation};
+use crate::reader;
+use crate::subject::{BootEnd, Ended, Performed};
+use crate::view::{View, blurred, brief, is_clean};
+use twinslot_tests::model::{self, Case, End, Truth};
 
 /// A rule that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub const RULES: [&str; 23] = [
     "flash_rules",
 ];
 
-pub(super) fn ensure(holds: bool, rule: &'static str, seen: impl FnOnce() -> String) -> Verdict {
+pub(crate) fn ensure(holds: bool, rule: &'static str, seen: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { Err(Broken { rule, seen: seen() }) }
 }
 
@@ -189,9 +190,10 @@ pub fn check_safe_boot(moment: &Moment<'_>, boot: &BootEnd, after: &View) -> Ver
 fn check_verified(boot: &BootEnd, after: &View) -> Verdict {
     let End::Boot(slot, _) = boot.end else { return Ok(()) };
     let (floor, revoked) = after.state().map_or((0, Vec::new()), |state| (state.floor, state.revoked.to_vec()));
-    let is_good = after.images.of(slot).is_some_and(|role| {
-        boot.runs == Some(role) && boot.handoff.digest == role.image().digest && role.is_authentic(floor, &revoked)
-    });
+    let is_good = after
+        .images
+        .of(slot)
+        .is_some_and(|role| boot.runs == Some(role) && boot.handoff.digest == role.image().digest && role.is_authentic(floor, &revoked));
     ensure(is_good, "never_unverified", || format!("slot {slot:?} holds {:?}, {:?} runs", after.images.of(slot), boot.runs))
 }
 
@@ -227,7 +229,9 @@ fn check_confirmed(before: &View, after: &View) -> Verdict {
         ensure(is_kept, "slots_are_independent", || format!("{} became {}", brief(Some(old)), brief(Some(new))))?;
         let is_read_error = *before.truths.of(slot) == Truth::Unreadable && new.phase(slot) == Phase::Rejected;
         let by_counters = !matches!(new.slots.of(slot).reason, Reason::Refused(_));
-        ensure(!is_read_error || old.phase(slot) == Phase::Rejected || by_counters, "slots_are_independent", || format!("{} became {}", brief(Some(old)), brief(Some(new))))
+        ensure(!is_read_error || old.phase(slot) == Phase::Rejected || by_counters, "slots_are_independent", || {
+            format!("{} became {}", brief(Some(old)), brief(Some(new)))
+        })
     })
 }
 
@@ -312,7 +316,8 @@ pub fn check_write(moment: &Moment<'_>, act: Act, expected: &Expected, performed
     let found = after.state().map(|state| blurred(&state));
     match expected {
         Expected::Refused => {
-            ensure(refused, "as_the_model_says", seen)?;
+            let orphans = act == Act::Install(Role::Orphaning);
+            ensure(refused, if orphans { "revocation_never_orphans_itself" } else { "as_the_model_says" }, seen)?;
             ensure(performed.recorded.is_empty(), "refusals_write_nothing", seen)
         }
         Expected::States(_) => {

@@ -3,20 +3,21 @@
 use std::fs;
 use std::process::ExitCode;
 
-use twinslot_tests::explore::product::{Extent, Report, run};
-use twinslot_tests::explore::replay::replay;
-use twinslot_tests::explore::script::Script;
+use twinslot_explorer::product::{Extent, Report, run};
+use twinslot_explorer::replay::replay;
+use twinslot_explorer::script::Script;
 
-const USAGE: &str = "usage: explore daily|full TABLE [JSON] | explore write daily|full TABLE | explore replay FILE";
+const USAGE: &str = "usage: explore daily|full TABLE [JSON] | explore write daily|full TABLE | explore replay FILE | explore glance";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let ended = match words[..] {
         ["replay", file] => replay_file(file),
+        ["glance"] => check(Extent::Glance, None, None),
         ["write", extent, table] => extent_of(extent).and_then(|extent| write_table(extent, table)),
-        [extent, table] => extent_of(extent).and_then(|extent| check(extent, table, None)),
-        [extent, table, json] => extent_of(extent).and_then(|extent| check(extent, table, Some(json))),
+        [extent, table] => extent_of(extent).and_then(|extent| check(extent, Some(table), None)),
+        [extent, table, json] => extent_of(extent).and_then(|extent| check(extent, Some(table), Some(json))),
         _ => Err(USAGE.to_owned()),
     };
     match ended {
@@ -48,8 +49,9 @@ fn explored(extent: Extent) -> Report {
     })
 }
 
-fn check(extent: Extent, table: &str, json: Option<&str>) -> Result<String, String> {
-    let kept = fs::read_to_string(table).map_err(|error| format!("can not read the table {table}: {error}"))?;
+fn check(extent: Extent, table: Option<&str>, json: Option<&str>) -> Result<String, String> {
+    let read = |table| fs::read_to_string(table).map_err(|error| format!("can not read the table {table}: {error}"));
+    let kept = table.map(read).transpose()?.unwrap_or_default();
     let report = explored(extent);
     if let Some(json) = json {
         fs::write(json, report.json()).map_err(|error| format!("can not write {json}: {error}"))?;

@@ -9,20 +9,20 @@ use twinslot_bootloader::install::InstallError;
 use twinslot_bootloader::reason::ResetCause;
 use twinslot_bootloader::storage::Region;
 
-use super::begun::Begun;
-use super::board::Board;
-use super::content::Content;
-use super::faults::faults;
-use super::life::{Goal, Life};
-use super::medium::{Fault, Operation, Recorded};
-use super::mirror;
-use super::reader::{self, POLICY};
-use super::rules::{self, Broken, Moment, Verdict, ensure};
-use super::script::{Causes, Script, Trouble};
-use super::subject::{Ended, Performed, Step, no_handoff};
-use super::tear::{Loss, Tear, cuts};
-use super::view::View;
-use crate::model::End;
+use crate::begun::Begun;
+use crate::board::Board;
+use crate::content::Content;
+use crate::faults::faults;
+use crate::life::{Goal, Life};
+use crate::medium::{Fault, Operation, Recorded};
+use crate::mirror;
+use crate::reader::{self, POLICY};
+use crate::rules::{self, Broken, Moment, Verdict, ensure};
+use crate::script::{Causes, Script, Trouble};
+use crate::subject::{Ended, Performed, Step, no_handoff};
+use crate::tear::{Loss, Tear, cuts};
+use crate::view::View;
+use twinslot_tests::model::End;
 
 /// How much may go wrong in one life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,20 +66,20 @@ pub struct Violation {
 
 /// Where a life is.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) content: Content,
-    pub(super) handoff: Handoff,
+pub(crate) struct Node {
+    pub(crate) content: Content,
+    pub(crate) handoff: Handoff,
     /// Why the machine starts next; `None` while something runs.
-    pub(super) off: Option<ResetCause>,
-    pub(super) goal: usize,
-    pub(super) step: usize,
+    pub(crate) off: Option<ResetCause>,
+    pub(crate) goal: usize,
+    pub(crate) step: usize,
     begun: Begun,
     restless: u8,
     left: Budget,
 }
 
 impl Node {
-    pub(super) fn first(job: &Job) -> Self {
+    pub(crate) fn first(job: &Job) -> Self {
         let cause = job.causes.told(ResetCause::PowerOn);
         let content = job.life.content(job.board);
         Self { content, handoff: no_handoff(), off: Some(cause), goal: 0, step: 0, begun: Begun::default(), restless: 0, left: job.budget }
@@ -97,7 +97,7 @@ impl Node {
     }
 
     /// The same host without power, about to start.
-    pub(super) fn powered_off(&self, causes: Causes) -> Self {
+    pub(crate) fn powered_off(&self, causes: Causes) -> Self {
         Self { off: Some(causes.told(ResetCause::PowerOn)), restless: 0, ..self.clone() }
     }
 }
@@ -191,7 +191,7 @@ impl Search {
 }
 
 /// What comes next in a life.
-pub(super) enum Next {
+pub(crate) enum Next {
     /// The machine starts anew.
     Start(Node),
     /// A step.
@@ -199,7 +199,7 @@ pub(super) enum Next {
 }
 
 /// What comes next. At the end of its goals a host is started again and again, until that changes nothing.
-pub(super) fn next(job: &Job, node: &Node) -> Next {
+pub(crate) fn next(job: &Job, node: &Node) -> Next {
     match (node.off, job.life.goals.get(node.goal)) {
         (Some(cause), _) => Next::Step(Step::Boot(cause)),
         (None, Some(Goal::Do(act))) => Next::Step(Step::Write(*act)),
@@ -211,17 +211,17 @@ pub(super) fn next(job: &Job, node: &Node) -> Next {
 }
 
 /// A step, and what is known before it.
-pub(super) struct Scene {
+pub(crate) struct Scene {
     job: Job,
     step: Step,
     /// The flash as the step sees it.
-    pub(super) content: Content,
+    pub(crate) content: Content,
     view: View,
     states: Vec<twinslot_bootloader::journal::State>,
 }
 
 impl Scene {
-    pub(super) fn new(job: &Job, node: &Node, step: Step) -> Self {
+    pub(crate) fn new(job: &Job, node: &Node, step: Step) -> Self {
         let mut content = node.content.clone();
         if matches!(step, Step::Boot(_)) {
             content.start();
@@ -239,12 +239,12 @@ impl Scene {
         Moment { board: self.job.board, content: &self.content, view: &self.view, begun: &node.begun }
     }
 
-    pub(super) fn perform(&self, node: &Node, fault: Option<Fault>) -> Performed {
+    pub(crate) fn perform(&self, node: &Node, fault: Option<Fault>) -> Performed {
         self.job.board.subject.perform(self.job.board, &node.content, &node.handoff, self.step, fault)
     }
 
     /// Judges a step on storage that works; gives what can be seen after it.
-    pub(super) fn judge(&self, node: &Node, performed: &Performed) -> Result<View, Broken> {
+    pub(crate) fn judge(&self, node: &Node, performed: &Performed) -> Result<View, Broken> {
         let after = View::of(self.job.board, &performed.content, None);
         let moment = self.moment(node);
         rules::check_step(&moment, &after, performed)?;
@@ -259,7 +259,7 @@ impl Scene {
     }
 
     /// Where a life goes on after a step on storage that works.
-    pub(super) fn successor(&self, node: &Node, performed: Performed) -> Result<Node, Broken> {
+    pub(crate) fn successor(&self, node: &Node, performed: Performed) -> Result<Node, Broken> {
         let begun = node.begun.after(self.job.board, &performed.recorded);
         let restless = match self.step {
             Step::Boot(_) if !performed.recorded.is_empty() => node.restless + 1,
@@ -271,13 +271,7 @@ impl Scene {
     }
 
     /// Where a life goes on when the power was cut at an operation.
-    pub(super) fn after_cut(
-        &self,
-        node: &Node,
-        recorded: &[Recorded],
-        (at, _, loss): (usize, Tear, Loss),
-        content: Content,
-    ) -> Result<Node, Broken> {
+    pub(crate) fn after_cut(&self, node: &Node, recorded: &[Recorded], (at, _, loss): (usize, Tear, Loss), content: Content) -> Result<Node, Broken> {
         let mut first_read = content.clone();
         first_read.start();
         let found = View::of(self.job.board, &first_read, None);
@@ -305,7 +299,7 @@ impl Scene {
     }
 
     /// Where a life goes on when the storage failed once.
-    pub(super) fn after_fault(&self, node: &Node, fault: Fault, performed: Performed) -> Result<Node, Broken> {
+    pub(crate) fn after_fault(&self, node: &Node, fault: Fault, performed: Performed) -> Result<Node, Broken> {
         let unreadable = match &fault {
             Fault::Unreadable(range) => Some(range),
             _ => None,
@@ -315,7 +309,8 @@ impl Scene {
         let after = View::of(self.job.board, &performed.content, unreadable);
         rules::check_fault(&moment, &fault, &self.states, &performed, &after)?;
         let left = Budget { faults: node.left.faults.saturating_sub(1), ..node.left };
-        let done = performed.recorded.iter().enumerate().filter(|(number, _)| !matches!(fault, Fault::Swallowed(at) | Fault::Failed(at) if at == *number));
+        let done =
+            performed.recorded.iter().enumerate().filter(|(number, _)| !matches!(fault, Fault::Swallowed(at) | Fault::Failed(at) if at == *number));
         let done: Vec<Recorded> = done.map(|(_, recorded)| recorded.clone()).collect();
         let begun = node.begun.after(self.job.board, &done);
         let failed = matches!(&performed.ended, Ended::Wrote(Err(error)) if !matches!(error, InstallError::Refused(_)));

@@ -1,11 +1,11 @@
 //! Lives one script through, step by step, with the same judges as the search.
 
-use super::rules::Broken;
-use super::script::{Script, Trouble};
-use super::search::{Budget, Job, Next, Node, Scene, next};
-use super::subject::{Ended, Performed, Step};
-use super::tear::cut;
-use super::view::{View, brief};
+use crate::rules::Broken;
+use crate::script::{Script, Trouble};
+use crate::search::{Budget, Job, Next, Node, Scene, next};
+use crate::subject::{Ended, Performed, Step};
+use crate::tear::cut;
+use crate::view::{View, brief};
 
 /// Steps after which a life is over, whatever it does.
 const MAX_STEPS: usize = 200;

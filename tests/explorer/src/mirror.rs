@@ -5,18 +5,18 @@ use twinslot_bootloader::journal::{Phase, Record, State};
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 
-use super::board::Board;
-use super::content::{Content, Unit};
-use super::reader;
-use super::rules::{Moment, Verdict, ensure};
-use super::search::Node;
-use super::subject::{BootEnd, Ended, Performed, Step};
-use super::view::{View, blurred};
-use crate::model::{End, Truth};
-use crate::random::Random;
+use crate::board::Board;
+use crate::content::{Content, Unit};
+use crate::reader;
+use crate::rules::{Moment, Verdict, ensure};
+use crate::search::Node;
+use crate::subject::{BootEnd, Ended, Performed, Step};
+use crate::view::{View, blurred};
+use twinslot_tests::model::{End, Truth};
+use twinslot_tests::random::Random;
 
 /// Swapping the slots' names swaps a boot; a bad image in the other slot changes nothing for a confirmed one.
-pub(super) fn check(moment: &Moment<'_>, node: &Node, step: Step, performed: &Performed) -> Verdict {
+pub(crate) fn check(moment: &Moment<'_>, node: &Node, step: Step, performed: &Performed) -> Verdict {
     let Ended::Booted(boot) = &performed.ended else { return Ok(()) };
     // These flashes are started a second time.
     if moment.content.is_flickering() {

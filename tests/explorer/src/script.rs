@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use twinslot_bootloader::reason::ResetCause;
 
-use super::board::Board;
-use super::life::Life;
-use super::medium::Fault;
-use super::tear::{Loss, Tear};
+use crate::board::Board;
+use crate::life::Life;
+use crate::medium::Fault;
+use crate::tear::{Loss, Tear};
 
 /// How a host learns why it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,8 +22,7 @@ pub enum Causes {
 
 impl Causes {
     /// Every way.
-    pub const ALL: [Self; 4] =
-        [Self::True, Self::Always(ResetCause::PowerOn), Self::Always(ResetCause::Watchdog), Self::Always(ResetCause::Unknown)];
+    pub const ALL: [Self; 4] = [Self::True, Self::Always(ResetCause::PowerOn), Self::Always(ResetCause::Watchdog), Self::Always(ResetCause::Unknown)];
 
     /// What the host is told.
     #[must_use]

@@ -7,9 +7,9 @@ use twinslot_bootloader::decide::Verified;
 use twinslot_bootloader::image::HeaderDigest;
 use twinslot_bootloader::image::manifest::Place;
 
-use crate::board::RAM_BASE;
-use crate::crypto::CheapCrypto;
-use crate::image::{COUNTER, Image, ImageBuilder, PartDraft, Signer};
+use twinslot_tests::board::RAM_BASE;
+use twinslot_tests::crypto::CheapCrypto;
+use twinslot_tests::image::{COUNTER, Image, ImageBuilder, PartDraft, Signer};
 
 /// An image, by the part that it plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,11 +24,13 @@ pub enum Role {
     Higher,
     /// An update that revokes the key that signed all others.
     Revoking,
+    /// An update that revokes the only key that signed it.
+    Orphaning,
 }
 
 impl Role {
     /// Every image.
-    pub const ALL: [Self; 5] = [Self::Old, Self::New, Self::Third, Self::Higher, Self::Revoking];
+    pub const ALL: [Self; 6] = [Self::Old, Self::New, Self::Third, Self::Higher, Self::Revoking, Self::Orphaning];
 
     /// The image.
     #[must_use]
@@ -79,13 +81,14 @@ impl Role {
 
 static KEYS: LazyLock<[KeyId; 2]> = LazyLock::new(|| [1, 2].map(|number| Signer::cheap(number).id(&mut CheapCrypto)));
 
-static CAST: LazyLock<[Image; 5]> = LazyLock::new(|| {
+static CAST: LazyLock<[Image; 6]> = LazyLock::new(|| {
     [
         draft(1, COUNTER).signer(Signer::cheap(1)),
         draft(2, COUNTER).signer(Signer::cheap(1)),
         draft(3, COUNTER).signer(Signer::cheap(1)),
         draft(4, COUNTER + 4).signer(Signer::cheap(1)),
         draft(5, COUNTER).signer(Signer::cheap(2)).revoke(&[KEYS[0]]),
+        draft(6, COUNTER).signer(Signer::cheap(1)).revoke(&[KEYS[0]]),
     ]
     .map(|builder| builder.build(&mut CheapCrypto))
 });

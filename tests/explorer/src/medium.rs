@@ -8,9 +8,9 @@ use std::rc::Rc;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use twinslot_bootloader::storage::{Region, Storage, StorageError, Window};
 
-use super::board::Board;
-use super::content::{Content, Unit};
-use crate::flash::{Breach, FlashError};
+use crate::board::Board;
+use crate::content::{Content, Unit};
+use twinslot_tests::flash::{Breach, FlashError};
 
 /// Most bytes that one operation programs; more only where the write size is larger.
 pub const PAGE: usize = 256;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use twinslot_bootloader::storage::Region;
 
-use super::board::Board;
-use super::medium::{Operation, Recorded};
-use super::reader;
-use super::rules::{Verdict, ensure};
+use crate::board::Board;
+use crate::medium::{Operation, Recorded};
+use crate::reader;
+use crate::rules::{Verdict, ensure};
 
 /// Sequences by the place at which writing their record was begun, since that place was erased.
 ///
@@ -36,7 +36,7 @@ impl Begun {
     }
 
     /// Checks that each record is begun with a sequence of its own.
-    pub(super) fn check(&self, board: &Board, recorded: &[Recorded]) -> Verdict {
+    pub(crate) fn check(&self, board: &Board, recorded: &[Recorded]) -> Verdict {
         if self.is_doubtful {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 
-use super::subject::{Real, Subject};
+use crate::subject::{Real, Subject};
 
 /// A kind of flash and the layout on it.
 #[derive(Debug)]

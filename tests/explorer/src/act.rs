@@ -8,10 +8,10 @@ use twinslot_bootloader::reason::Reason;
 use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::{BySlot, Slot};
 
-use super::cast::Role;
-use super::reader::POLICY;
-use super::subject::{no_handoff, running};
-use crate::model::{Truth, give_up};
+use crate::cast::Role;
+use crate::reader::POLICY;
+use crate::subject::{no_handoff, running};
+use twinslot_tests::model::{Truth, give_up};
 
 /// A slot, as the running one sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -227,8 +227,7 @@ impl Before<'_> {
         }
         let reason = if role.is_authentic(0, &state.revoked) { Rejection::BelowFloor } else { Rejection::TooFewSignatures };
         let digest = state.slots.of(slot).digest;
-        *state.slots.of_mut(slot) =
-            SlotState { phase: Phase::Rejected, attempts_left: 0, boots_left: 0, digest, reason: Reason::Refused(reason) };
+        *state.slots.of_mut(slot) = SlotState { phase: Phase::Rejected, attempts_left: 0, boots_left: 0, digest, reason: Reason::Refused(reason) };
     }
 
     fn revert(&self) -> Option<State> {

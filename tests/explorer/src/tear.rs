@@ -4,10 +4,10 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use super::board::Board;
-use super::content::{Content, Unit};
-use super::medium::{Operation, Recorded, apply};
-use crate::random::Random;
+use crate::board::Board;
+use crate::content::{Content, Unit};
+use crate::medium::{Operation, Recorded, apply};
+use twinslot_tests::random::Random;
 
 /// What a power cut leaves of the operation that it hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
