@@ -3,6 +3,7 @@
 Nothing here is constant-time: it only ever sees public values. Sums of multiples of a point that is used often come from a table.
 """
 
+import collections
 import functools
 import hashlib
 
@@ -11,7 +12,8 @@ L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
 SQRT_MINUS_ONE = pow(2, (P - 1) // 4, P)
 IDENTITY = (0, 1, 1, 0)
-WINDOW = 6
+WINDOW = 8
+USES_BEFORE_TABLE = 24
 
 
 def add(p, q):
@@ -70,26 +72,69 @@ def encode(p):
 
 @functools.lru_cache(maxsize=64)
 def table(p):
-    """For each window of a scalar the multiples of the point that may stand there."""
+    """For each window of a scalar the multiples of the point that may stand there, as `ready` makes them."""
     rows = []
     for _ in range(0, 256, WINDOW):
         row = [IDENTITY]
         for _ in range(2**WINDOW - 1):
             row.append(add(row[-1], p))
-        rows.append(row)
+        rows.append(ready(row))
         p = add(row[-1], p)
     return rows
 
 
+def ready(points):
+    """What every addition of the same point computes from it: y - x, y + x and 2 d t, for z = 1."""
+    prepared = []
+    for p, inverse in zip(points, inverses([p[2] for p in points])):
+        x, y = p[0] * inverse % P, p[1] * inverse % P
+        prepared.append(((y - x) % P, (y + x) % P, 2 * D * x * y % P))
+    return prepared
+
+
+def inverses(numbers):
+    """The inverses modulo p of numbers of which none is 0, by one inversion of their product."""
+    products = [1]
+    for number in numbers:
+        products.append(products[-1] * number % P)
+    inverse = pow(products[-1], -1, P)
+    found = []
+    for number, before in zip(reversed(numbers), reversed(products[:-1])):
+        found.append(inverse * before % P)
+        inverse = inverse * number % P
+    return found[::-1]
+
+
+uses = collections.Counter()
+
+
 def multiply(scalar, p):
-    """The scalar times the point."""
+    """The scalar times the point; by a table once the point has been used often enough to be worth one."""
+    uses[p] += 1
+    return multiply_by_table(scalar, p) if uses[p] > USES_BEFORE_TABLE else multiply_by_doubling(scalar, p)
+
+
+def multiply_by_doubling(scalar, p):
     total = IDENTITY
+    for bit in reversed(range(scalar.bit_length())):
+        total = add(total, total)
+        if scalar >> bit & 1:
+            total = add(total, p)
+    return total
+
+
+def multiply_by_table(scalar, p):
+    """The additions are those of `add`, with points that are ready."""
+    x, y, z, t = IDENTITY
     for row in table(p):
         digit = scalar & (2**WINDOW - 1)
         if digit:
-            total = add(total, row[digit])
+            minus, plus, product = row[digit]
+            a, b, c, d = (y - x) * minus % P, (y + x) * plus % P, t * product % P, 2 * z
+            e, f, g, h = b - a, d - c, d + c, b + a
+            x, y, z, t = e * f % P, g * h % P, f * g % P, e * h % P
         scalar >>= WINDOW
-    return total
+    return x, y, z, t
 
 
 BASE_Y = 4 * pow(5, -1, P) % P

@@ -1,6 +1,10 @@
-//! A single changed bit is never believed: not in what is signed, not in a part, not in a journal record.
+//! A single changed bit is never believed: not in what is signed, not in a signature, not in a part, not in a journal record. Every bit of one image,
+//! its gaps included, and every bit of some records; whole journals are in `journal_flips`.
 
-use twinslot_bootloader::crypto::Builtin;
+use std::collections::BTreeMap;
+
+use twinslot_bootloader::crypto::{Builtin, Crypto};
+use twinslot_bootloader::image::chunks::ChunkTable;
 use twinslot_bootloader::image::manifest::{Kind, Place};
 use twinslot_bootloader::image::{HEADER_SIZE, SIGNED_SIZE, SlotUse};
 use twinslot_bootloader::journal::{Journal, Policy, RECORD_SIZE, Record, State};
@@ -15,7 +19,7 @@ use twinslot_tests::random::Random;
 use twinslot_tests::storage::SimStorage;
 
 use crate::case::{World, judge_header};
-use crate::headers::seal;
+use crate::headers::{ENTRY, seal};
 use crate::{records, wire};
 
 fn linux_world() -> World {
@@ -33,14 +37,15 @@ fn linux_world() -> World {
     }
 }
 
+/// Small enough that every bit of it can be tried.
 fn linux_image() -> Image {
     let parts = vec![
-        PartDraft::new(Kind::Kernel, Place::Auto, kernel(4096, 0, 4096)),
-        PartDraft::new(Kind::Initrd, Place::Auto, Random::new(2).bytes(5_000)),
+        PartDraft::new(Kind::Kernel, Place::Auto, kernel(640, 0, 640)),
+        PartDraft::new(Kind::Initrd, Place::Auto, Random::new(2).bytes(400)),
         PartDraft::new(Kind::CommandLine, Place::Auto, b"console=ttyS0 quiet".to_vec()),
-        PartDraft::new(Kind::Aux(3), Place::At(RAM_BASE + (8 << 20)), vec![0x5a; 300]),
+        PartDraft::new(Kind::Aux(3), Place::At(RAM_BASE + (8 << 20)), vec![0x5a; 100]),
     ];
-    ImageBuilder::new(1).parts(parts).signer(Signer::ed25519(1)).build(&mut Builtin)
+    ImageBuilder::new(1).parts(parts).align(1024).signer(Signer::ed25519(1)).build(&mut Builtin)
 }
 
 const fn flip(bytes: &mut [u8], bit: usize) {
@@ -70,6 +75,38 @@ fn any_changed_bit_of_the_signed_bytes_is_refused_even_under_a_right_crc() {
     }
 }
 
+/// The list of signatures is not signed: one more entry of an unknown key does no harm. Nothing else of it may change.
+#[test]
+fn any_changed_bit_behind_the_signed_bytes_is_refused_or_does_no_harm() {
+    let (world, image) = (linux_world(), linux_image());
+    let first_blank = (SIGNED_SIZE + ENTRY) * 8;
+    let crc = (HEADER_SIZE - 4) * 8;
+    let (mut harmless, mut refusals) = (0, BTreeMap::new());
+    for bit in SIGNED_SIZE * 8..HEADER_SIZE * 8 {
+        let mut header: [u8; HEADER_SIZE] = *image.header();
+        flip(&mut header, bit);
+        if bit < crc {
+            seal(&mut header);
+        }
+        match judge_header(&world, &header) {
+            Err(refusal) => *refusals.entry(refusal).or_insert(0) += 1,
+            Ok(header) => {
+                assert!((first_blank..first_blank + ENTRY * 8).contains(&bit), "bit {bit} is accepted");
+                assert_eq!((header.manifest(), header.digest()), (&image.manifest, &image.digest), "bit {bit}");
+                harmless += 1;
+            }
+        }
+    }
+    // An entry that is not of the key has no valid signature beside it; one whose signature is another is bad.
+    let expected = [
+        (Rejection::CrcMismatch, 32),
+        (Rejection::EntryAfterEnd, 2 * ENTRY * 8),
+        (Rejection::BadSignature, 64 * 8),
+        (Rejection::TooFewSignatures, 8 * 8),
+    ];
+    assert_eq!((harmless, refusals), (ENTRY * 8, BTreeMap::from(expected)));
+}
+
 #[test]
 fn any_changed_bit_of_a_part_is_refused() {
     let image = linux_image();
@@ -77,17 +114,39 @@ fn any_changed_bit_of_a_part_is_refused() {
     let mut memory = LinuxMemory(SimMemory::new(16 << 20, 1024));
     let mut loads = |slot: &[u8]| load(&header, Region::Slot(Slot::A), &mut Stored(slot), &mut memory, &mut Builtin).map(|_| ());
     assert_eq!(loads(&image.slot), Ok(()));
-    let mut random = Random::new(5);
+    let mut slot = image.slot.clone();
+    let mut tried = 0;
     for part in &image.manifest.parts {
         let (first, bits) = (part.offset as usize * 8, part.len as usize * 8);
-        let ends = (0..8).chain(bits - 8..bits);
-        for bit in ends.chain((0..250).map(|_| random.below(bits as u64) as usize)) {
-            let mut slot = image.slot.clone();
+        for bit in 0..bits {
             flip(&mut slot, first + bit);
             let refusal = loads(&slot);
+            flip(&mut slot, first + bit);
             let by_header = part.kind == Kind::Kernel && bit < 64 * 8 && matches!(refusal, Err(LoadError::Refused(_)));
             assert!(by_header || refusal == Err(LoadError::Refused(Rejection::DigestMismatch)), "{:?}, bit {bit}: {refusal:?}", part.kind);
+            tried += 1;
         }
+    }
+    assert_eq!(tried, (640 + 400 + 19 + 100) * 8);
+}
+
+/// Also in the gaps between parts, which a loader does not read and an installer writes.
+#[test]
+fn any_changed_bit_of_a_chunk_is_not_what_the_header_pins() {
+    let image = linux_image();
+    let Ok(header) = judge_header(&linux_world(), image.header()) else { panic!("the image is good") };
+    let table = ChunkTable::verify(&header, &image.table, &mut Builtin).expect("the image's own table");
+    let mut chunk = image.chunk(0).to_vec();
+    assert_eq!((image.chunk_count(), table.digest(0)), (1, Some(&Builtin.digest(&chunk))));
+    for bit in 0..chunk.len() * 8 {
+        flip(&mut chunk, bit);
+        assert_ne!(table.digest(0), Some(&Builtin.digest(&chunk)), "bit {bit}");
+        flip(&mut chunk, bit);
+    }
+    for bit in 0..image.table.len() * 8 {
+        let mut changed = image.table.clone();
+        flip(&mut changed, bit);
+        assert_eq!(ChunkTable::verify(&header, &changed, &mut Builtin).err(), Some(Rejection::ChunkTableMismatch), "bit {bit}");
     }
 }
 
