@@ -116,7 +116,7 @@ pub fn stored_chunks(layout: BundleLayout, index: &[u8]) -> impl Iterator<Item =
         } else {
             u64::from(chunk.len) == plain_len
         };
-        offset = offset.checked_add(u64::from(chunk.len)).ok_or(Rejection::Overflow)?;
+        offset = offset.saturating_add(u64::from(chunk.len));
         if fits { Ok(chunk) } else { Err(Rejection::BundleIndexInvalid) }
     });
     missing.into_iter().chain(chunks)

@@ -39,12 +39,13 @@ impl<'a> ChunkTable<'a> {
     /// # Errors
     /// [`Rejection::ChunkTableMismatch`] when its length or its digest is not what the header pins.
     pub fn verify(header: &Header, bytes: &'a [u8], crypto: &mut impl Crypto) -> Result<Self, Rejection> {
-        let image_len = header.manifest().image_len().ok_or(Rejection::Overflow)?;
+        let image_len = header.manifest().image_len();
         let (digests, rest) = bytes.as_chunks::<ENTRY>();
-        if !rest.is_empty() || u64::try_from(digests.len()) != Ok(count(image_len)) || crypto.digest(bytes) != header.manifest().chunks {
+        let has_its_length = rest.is_empty() && image_len.is_some_and(|image_len| u64::try_from(digests.len()) == Ok(count(image_len)));
+        if !has_its_length || crypto.digest(bytes) != header.manifest().chunks {
             return Err(Rejection::ChunkTableMismatch);
         }
-        Ok(Self { digests, image_len })
+        Ok(Self { digests, image_len: image_len.unwrap_or_default() })
     }
 
     /// How many chunks there are.
@@ -68,6 +69,6 @@ impl<'a> ChunkTable<'a> {
     /// The digest of chunk `index`.
     #[must_use]
     pub fn digest(&self, index: u64) -> Option<&'a Digest> {
-        self.digests.get(usize::try_from(index).ok()?)
+        usize::try_from(index).ok().and_then(|index| self.digests.get(index))
     }
 }
