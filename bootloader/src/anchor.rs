@@ -33,6 +33,8 @@ pub struct TrustAnchor {
     keys: Vec<AnchorKey, MAX_KEYS>,
     threshold: u8,
     floor: u32,
+    /// Threshold and floor once more, complemented.
+    guard: u32,
 }
 
 impl TrustAnchor {
@@ -61,7 +63,7 @@ impl TrustAnchor {
         if usize::from(threshold) > vetted.len() {
             return Err(AnchorError::ThresholdAboveKeys);
         }
-        Ok(Self { keys: vetted, threshold, floor })
+        Ok(Self { keys: vetted, threshold, floor, guard: !(floor ^ u32::from(threshold)) })
     }
 
     /// The keys in the order given.
@@ -91,13 +93,13 @@ impl TrustAnchor {
     /// The keys of the anchor that have one of these ids.
     #[must_use]
     pub fn set_of(&self, ids: &[KeyId]) -> KeySet {
-        let mut set = 0;
+        let mut set = KeySet::NONE;
         for (index, key) in (0_u32..).zip(&self.keys) {
             if ids.contains(&key.id) {
-                set |= 1_u8.wrapping_shl(index);
+                set.0 |= 1_u32.wrapping_shl(index);
             }
         }
-        KeySet(set)
+        set
     }
 
     /// Whether a set has as many of the anchor's keys as the threshold asks for.
@@ -106,15 +108,33 @@ impl TrustAnchor {
         let present = (0_u32..).zip(&self.keys).filter(|(index, _)| set.0.wrapping_shr(*index) & 1 == 1).count();
         present >= usize::from(self.threshold)
     }
+
+    /// Zero when a set meets the threshold, counted in another way than by [`TrustAnchor::is_met_by`], and set and anchor are what they were made.
+    pub(crate) fn missing_from(&self, set: KeySet) -> u32 {
+        let mut missing = u32::from(self.threshold);
+        let mut left = set.0 & KeySet::KEYS;
+        while left != 0 {
+            left &= left.wrapping_sub(1);
+            missing = missing.saturating_sub(1);
+        }
+        let damage = self.guard ^ !(self.floor ^ u32::from(self.threshold));
+        missing | damage | ((set.0 ^ KeySet::NONE.0) & !KeySet::KEYS)
+    }
 }
 
-/// A set of an anchor's keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct KeySet(u8);
+/// A set of an anchor's keys. Beside a bit for each key it has a constant, by which it can be told from whatever lay in its place before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeySet(u32);
 
 impl KeySet {
+    /// The bits of keys.
+    const KEYS: u32 = 0xff;
+
+    /// No key.
+    pub const NONE: Self = Self(0x6b2d_c500);
+
     /// Every key.
-    pub const ALL: Self = Self(u8::MAX);
+    pub const ALL: Self = Self(Self::NONE.0 | Self::KEYS);
 
     /// The keys of either set.
     #[must_use]
@@ -125,7 +145,15 @@ impl KeySet {
     /// The keys of this set that `other` lacks.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+        Self(self.0 & !(other.0 & Self::KEYS))
+    }
+
+    /// The same set when `difference` is zero, else no key. Computed, not branched.
+    #[must_use]
+    pub(crate) const fn unless(self, difference: u32) -> Self {
+        let is_zero = !difference & difference.wrapping_sub(1);
+        let keep = 0_u32.wrapping_sub(is_zero >> 31);
+        Self(self.0 & (keep | !Self::KEYS))
     }
 }
 

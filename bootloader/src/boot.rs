@@ -8,9 +8,10 @@ use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 use crate::anchor::{KeyId, TrustAnchor};
 use crate::crypto::{Crypto, Digest};
 use crate::decide::{BootState, Fallback, Knowledge, Situation, Step, Verified, Why, decide};
+use crate::evidence::difference;
 use crate::handoff::{Booted, Handoff, Verdict};
 use crate::image::manifest::Kind;
-use crate::image::{Expectations, HEADER_SIZE, Header, Identity, SlotUse};
+use crate::image::{Expectations, HEADER_SIZE, Header, Identity, SlotUse, short_digest};
 use crate::journal::{CommitError, Journal, Policy, Revert, State};
 use crate::load::{self, Bootable, LoadError, Memory};
 use crate::reason::{Reason, ResetCause};
@@ -137,16 +138,16 @@ pub enum Outcome {
     Halt(Reason),
 }
 
-/// Decides, verifies and loads. The hand-off is filled in whatever the outcome.
+/// Decides, verifies and loads. `handoff` comes in as [`Handoff::new`] makes it, and is filled in whatever the outcome.
 #[inline(never)]
 pub fn boot<S: Storage, M: Memory, C: Crypto, K: Machine>(ports: &mut Ports<'_, S, M, C, K>, config: &Config<'_>, handoff: &mut Handoff) -> Outcome {
-    *handoff = Handoff::new(config.anchor, config.layout, config.reset_cause);
     let situation = Situation {
         reset_cause: config.reset_cause,
         slots: BySlot { a: Knowledge::NotRead, b: Knowledge::NotRead },
         golden: config.golden,
         recovery: config.recovery,
     };
+    handoff.reset_cause = config.reset_cause;
     let mut run = Run { ports, config, handoff, journal: Journal::unread(), may_write: true, situation, loaded: None };
     run.mark(0);
     run.open_journal();
@@ -289,7 +290,7 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
         let verified = self.verify_header(&bytes, slot_use);
         let header = verified.as_ref().map_err(|rejection| *rejection)?;
         self.mark(1);
-        self.loaded = Some(load::load(header, region, &mut self.ports.storage.region(region), self.ports.memory, self.ports.crypto)?);
+        load::load_into(&mut self.loaded, header, region, &mut self.ports.storage.region(region), self.ports.memory, self.ports.crypto)?;
         self.mark(2);
         self.handoff.digest = *header.digest();
         Ok(Verified::of(header))
@@ -322,22 +323,29 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
             self.give_up(slot);
             return None;
         }
+        let mut doubt = self.loaded.as_ref()?.below(self.config.counter_floor);
         if let Some(state) = self.journal.state() {
             let entry = state.slots.of(slot);
             self.handoff.phase = entry.phase;
             self.handoff.attempts_left = entry.attempts_left;
+            doubt |= self.loaded.as_ref()?.below(state.floor);
+            if why != Why::LastResort {
+                doubt |= difference(&entry.digest, &short_digest(&self.handoff.digest));
+            }
+            if why == Why::Trial {
+                doubt |= u32::from(state.in_flight != Some(slot));
+            }
         }
-        self.hand_over(Booted::Slot(slot), why)
+        self.hand_over(Booted::Slot(slot), why, doubt)
     }
 
-    /// Whether the slot's image lies where it runs. One that another image has overwritten is loaded again, and judged again.
+    /// Whether the slot's image lies where it runs. One that another image has overwritten is loaded again, judged again, and chosen again.
     fn is_loaded(&mut self, slot: Slot) -> bool {
-        if self.loaded.as_ref().map(Bootable::region) == Some(Region::Slot(slot)) {
-            return true;
+        let is_loaded = self.loaded.as_ref().map(Bootable::region) == Some(Region::Slot(slot));
+        if !is_loaded {
+            self.examine(slot);
         }
-        let chosen = self.situation.slots.of(slot).digest();
-        self.examine(slot);
-        self.situation.slots.of(slot).digest() == chosen
+        is_loaded
     }
 
     /// A trial that has no deadline does not start, and is not tried again.
@@ -357,12 +365,13 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
             return None;
         }
         let _ = self.arm(Why::Golden);
-        self.hand_over(Booted::Golden, Why::Golden)
+        self.hand_over(Booted::Golden, Why::Golden, 0)
     }
 
-    /// The end of a boot that jumps to the loaded image.
-    fn hand_over(&mut self, booted: Booted, why: Why) -> Option<End> {
-        let bootable = self.loaded.as_ref()?;
+    /// The end of a boot that jumps to the loaded image, unless there is doubt about it.
+    fn hand_over(&mut self, booted: Booted, why: Why, doubt: u32) -> Option<End> {
+        let bootable = self.loaded.as_mut()?;
+        bootable.choose(doubt | bootable.below(self.config.anchor.floor()));
         self.handoff.booted = booted;
         self.handoff.why = why;
         for part in bootable.parts() {
@@ -400,6 +409,7 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
         self.journal.state()?.last_revert
     }
 
+    #[inline(never)]
     fn mark(&mut self, index: usize) {
         if let Some(mark) = self.handoff.marks.get_mut(index) {
             *mark = self.ports.machine.ticks();

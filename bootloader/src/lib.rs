@@ -8,6 +8,7 @@
 //! * [`decide`](mod@decide) is the slot decision: one pure, total function.
 //! * [`load`] places and hashes parts and yields the only value a board can jump with.
 //! * [`boot`] runs the decision step by step against real storage.
+//! * [`evidence`] carries the verdict as a value beside the branches, so that a skipped instruction starts nothing.
 //! * [`install`] is the only writer of slots and journal outside the loader.
 //! * [`handoff`] is what the loader tells whatever it booted.
 //!
@@ -27,6 +28,7 @@ pub mod boot;
 mod codec;
 pub mod crypto;
 pub mod decide;
+pub mod evidence;
 pub mod handoff;
 pub mod image;
 pub mod install;

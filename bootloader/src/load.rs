@@ -6,6 +6,7 @@
 use heapless::Vec;
 
 use crate::crypto::{Crypto, Digest, Sha256};
+use crate::evidence::{Evidence, Shown, difference};
 use crate::image::kernel::{self, Architecture};
 use crate::image::manifest::{Check, Kind, MAX_PARTS, Part, Place};
 use crate::image::{Header, command_line};
@@ -108,6 +109,8 @@ pub struct PlacedPart {
 pub struct Bootable {
     region: Region,
     parts: Vec<PlacedPart, MAX_PARTS>,
+    security_counter: u32,
+    evidence: Evidence,
 }
 
 impl Bootable {
@@ -129,10 +132,26 @@ impl Bootable {
         self.parts.iter().find(|part| part.kind == kind)
     }
 
-    /// The address of the vector table, when the image is firmware.
+    /// The address of the vector table, when the image is firmware. It is computed from [`Bootable::missing`], and a wrong one unless that is zero.
     #[must_use]
     pub fn vector_table(&self) -> Option<u64> {
-        self.part(Kind::Firmware).map(|part| part.address)
+        self.part(Kind::Firmware).map(|part| part.address.wrapping_add(u64::from(self.missing())))
+    }
+
+    /// Zero when everything was shown that lets an image start. Whoever jumps looks at it once more.
+    #[must_use]
+    pub const fn missing(&self) -> u32 {
+        self.evidence.missing()
+    }
+
+    /// How far the image's security counter is below a floor; zero when it is not.
+    pub(crate) const fn below(&self, floor: u32) -> u32 {
+        floor.saturating_sub(self.security_counter)
+    }
+
+    /// Completes the evidence with what speaks against the choice of this image; zero when nothing does.
+    pub(crate) fn choose(&mut self, doubt: u32) {
+        self.evidence.absorb(Shown::Choice, doubt);
     }
 }
 
@@ -170,17 +189,55 @@ pub fn load<M: Memory>(
     memory: &mut M,
     crypto: &mut impl Crypto,
 ) -> Result<Bootable, LoadError> {
-    let mut bootable = Bootable { region, parts: Vec::new() };
+    let mut loaded = None;
+    load_into(&mut loaded, header, region, source, memory, crypto)?;
+    loaded.ok_or(LoadError::Storage)
+}
+
+/// As [`load`], to where the image is kept. What lay there before is gone from the start.
+#[inline(never)]
+pub(crate) fn load_into<M: Memory>(
+    loaded: &mut Option<Bootable>,
+    header: &Header,
+    region: Region,
+    source: &mut impl ReadAt,
+    memory: &mut M,
+    crypto: &mut impl Crypto,
+) -> Result<(), LoadError> {
+    let security_counter = header.manifest().security_counter;
+    let bootable = loaded.insert(Bootable { region, parts: Vec::new(), security_counter, evidence: header.evidence() });
+    let result = fill(bootable, header, source, memory, crypto);
+    if result.is_err() {
+        *loaded = None;
+    }
+    result
+}
+
+fn fill<M: Memory>(
+    bootable: &mut Bootable,
+    header: &Header,
+    source: &mut impl ReadAt,
+    memory: &mut M,
+    crypto: &mut impl Crypto,
+) -> Result<(), LoadError> {
+    let region = bootable.region;
     plan(header, region, source, memory, &mut bootable.parts)?;
+    let mut left = checked_parts(header).count();
+    let mut doubt = 0;
     for (placed, part) in bootable.parts.iter().zip(checked_parts(header)) {
         place(part, placed.address, source, memory)?;
         let bytes = placed_bytes(part, placed.address, region, memory)?;
-        if crypto.digest(bytes) != part.sha256 {
+        let mut digest = [0; 32];
+        crypto.digest_into(bytes, &mut digest);
+        if digest != part.sha256 {
             return Err(Rejection::DigestMismatch.into());
         }
+        doubt |= difference(&digest, &part.sha256);
+        left = left.wrapping_sub(1);
         check_content(header, part, bytes, M::TARGET, placed)?;
     }
-    Ok(bootable)
+    bootable.evidence.absorb(Shown::Parts, doubt | left as u32);
+    Ok(())
 }
 
 /// The parts that the loader checks.

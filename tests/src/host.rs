@@ -166,6 +166,9 @@ where
         };
         let mut ports = Ports { storage: &mut self.storage, memory: &mut self.memory, crypto: &mut CheapCrypto, machine: &mut self.machine };
         let outcome = boot(&mut ports, &config, &mut handoff);
+        if let Outcome::Boot(bootable) = &outcome {
+            assert_eq!(bootable.missing(), 0, "the second line refuses what the first one accepts: {handoff:?}");
+        }
         self.handoff = handoff.clone();
         let operations = self.storage.flash.counters().operations() - before;
         Boot { outcome, handoff, events: self.machine.events.clone(), operations }

@@ -4,9 +4,11 @@
 //! of small order, and checks the cofactorless equation by recomputing R. Everything here is public, so nothing needs constant time: the two
 //! multiplications share their doublings (Straus), which more than halves the work, and the hash is reduced bit by bit.
 
+use core::hint::black_box;
+
 use salty::{CompressedY, EdwardsPoint};
 
-use super::{PublicKey, Signature, sha512};
+use super::{Point, PublicKey, Signature, sha512};
 
 /// An integer below 2^256, least significant word first.
 type Scalar = [u32; 8];
@@ -17,14 +19,15 @@ const ORDER: Scalar = [0x5cf5_d3ed, 0x5812_631a, 0xa2f7_9cd6, 0x14de_f9de, 0, 0,
 /// p = 2^255 - 19. Source: RFC 8032 section 5.1.
 const FIELD_PRIME: Scalar = [0xffff_ffed, u32::MAX, u32::MAX, u32::MAX, u32::MAX, u32::MAX, u32::MAX, 0x7fff_ffff];
 
-/// p - 1, the y coordinate of the point of order 2.
-const MINUS_ONE: Scalar = [0xffff_ffec, u32::MAX, u32::MAX, u32::MAX, u32::MAX, u32::MAX, u32::MAX, 0x7fff_ffff];
+/// The base point, encoded: its y coordinate is 4/5. Source: RFC 8032 section 5.1.
+const BASE: Point = {
+    let mut base = [0x66; 32];
+    base[0] = 0x58;
+    base
+};
 
-/// The y coordinates of the points of order 8: one, and p minus it.
-const ORDER_EIGHT: [Scalar; 2] = [
-    [0x8f95_e826, 0xb027_b2c2, 0x89f4_c345, 0xf098_eff2, 0x05ac_dfd5, 0x3933_c6d3, 0x8802_38b1, 0x05fc_536d],
-    [0x706a_17c7, 0x4fd8_4d3d, 0x760b_3cba, 0x0f67_100d, 0xfa53_202a, 0xc6cc_392c, 0x77fd_c74e, 0x7a03_ac92],
-];
+/// The lesser y coordinate of the points of order 8; the other one is p minus it.
+const ORDER_EIGHT: Scalar = [0x8f95_e826, 0xb027_b2c2, 0x89f4_c345, 0xf098_eff2, 0x05ac_dfd5, 0x3933_c6d3, 0x8802_38b1, 0x05fc_536d];
 
 /// Whether a public key may stand in a trust anchor: canonical and not of small order, which includes the all-zero key.
 #[must_use]
@@ -39,31 +42,63 @@ pub fn is_on_curve(key: &PublicKey) -> bool {
     CompressedY(*key).decompressed().is_ok()
 }
 
-/// Ed25519 by the strict rules of [`super::Crypto::verify_ed25519`].
-#[must_use]
-pub fn verify_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
-    let (Some(r), Some(s)) = (signature.first_chunk::<32>(), signature.last_chunk::<32>()) else {
-        return false;
-    };
+/// The point that R must be, by the strict rules of [`super::Crypto::recompute`].
+pub fn recompute_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> Point {
+    let [r, s] = halves(signature);
+    let refused = no_point(signature);
     let s = words(s);
-    if !is_below(&s, &ORDER) || !is_strong_point(r) || !is_strong_point(key) {
-        return false;
+    if !subtract(&mut s.clone(), &ORDER) || !is_strong_point(r) || !is_strong_point(key) {
+        return refused;
     }
-    let Ok(public) = CompressedY(*key).decompressed() else {
-        return false;
+    let (Ok(public), Ok(base)) = (CompressedY(*key).decompressed(), CompressedY(BASE).decompressed()) else {
+        return refused;
     };
-    let k = reduce(&sha512::digest(&[r, key, message]));
-    let recomputed = combine(&s, &k, &core::ops::Neg::neg(&public));
-    recomputed.compressed().0 == *r
+    let k = challenge(r, key, message);
+    if k != challenge(black_box(r), key, message) {
+        return refused;
+    }
+    combine([(&s, &base), (&k, &core::ops::Neg::neg(&public))]).compressed().0
+}
+
+/// H(R, A, M) modulo L. Whoever prepares a signature for a hash that a fault has cut short meets a second one: it is computed twice.
+#[inline(never)]
+fn challenge(r: &Point, key: &PublicKey, message: &[u8]) -> Scalar {
+    reduce(&sha512::digest(&[r, key, message]))
+}
+
+/// R of a signature.
+#[must_use]
+pub fn point_of(signature: &Signature) -> Point {
+    *halves(signature)[0]
+}
+
+/// R and S.
+fn halves(signature: &Signature) -> [&[u8; 32]; 2] {
+    const ZERO: [u8; 32] = [0; 32];
+    [signature.first_chunk().unwrap_or(&ZERO), signature.last_chunk().unwrap_or(&ZERO)]
+}
+
+/// A value that R of this signature is not: its complement.
+#[must_use]
+#[inline(never)]
+pub fn no_point(signature: &Signature) -> Point {
+    halves(signature)[0].map(|byte| !byte)
 }
 
 /// Canonical (y < p) and not one of the eight small-order points. Says nothing about being on the curve.
 fn is_strong_point(point: &[u8; 32]) -> bool {
     let mut y = words(point);
-    let [low @ .., high] = &mut y;
+    let [.., high] = &mut y;
     *high &= 0x7fff_ffff;
-    let is_zero_or_one = *high == 0 && matches!(low, [0 | 1, 0, 0, 0, 0, 0, 0]);
-    is_below(&y, &FIELD_PRIME) && !is_zero_or_one && y != MINUS_ONE && !ORDER_EIGHT.contains(&y)
+    let mut mirrored = FIELD_PRIME;
+    !subtract(&mut mirrored, &y) && !is_weak(&y) && !is_weak(&mirrored)
+}
+
+/// Whether this is the lesser y coordinate of a point of small order: 1 (order 1; the point of order 2 has p - 1), 0 (order 4, and p is no canonical
+/// form of it) or that of order 8.
+#[inline(never)]
+fn is_weak(y: &Scalar) -> bool {
+    matches!(y, [0 | 1, 0, 0, 0, 0, 0, 0, 0]) || *y == ORDER_EIGHT
 }
 
 fn words(bytes: &[u8; 32]) -> Scalar {
@@ -74,21 +109,14 @@ fn words(bytes: &[u8; 32]) -> Scalar {
     words
 }
 
-fn is_below(a: &Scalar, b: &Scalar) -> bool {
-    subtract(a, b).1
-}
-
-/// a - b modulo 2^256, and whether that borrowed.
-fn subtract(a: &Scalar, b: &Scalar) -> (Scalar, bool) {
-    let mut difference = *a;
+/// Takes b from a, modulo 2^256; whether that borrowed.
+#[inline(never)]
+fn subtract(a: &mut Scalar, b: &Scalar) -> bool {
     let mut borrow = false;
-    for (word, subtrahend) in difference.iter_mut().zip(b) {
-        let (partial, first) = word.overflowing_sub(*subtrahend);
-        let (result, second) = partial.overflowing_sub(u32::from(borrow));
-        *word = result;
-        borrow = first || second;
+    for (word, subtrahend) in a.iter_mut().zip(b) {
+        (*word, borrow) = word.borrowing_sub(*subtrahend, borrow);
     }
-    (difference, borrow)
+    borrow
 }
 
 /// A 512-bit little-endian integer modulo L, by 512 doublings.
@@ -102,8 +130,8 @@ fn reduce(wide: &[u8; 64]) -> Scalar {
                 *word = *word << 1 | carry;
                 carry = next;
             }
-            let (reduced, borrowed) = subtract(&rest, &ORDER);
-            if !borrowed {
+            let mut reduced = rest;
+            if !subtract(&mut reduced, &ORDER) {
                 rest = reduced;
             }
         }
@@ -111,19 +139,18 @@ fn reduce(wide: &[u8; 64]) -> Scalar {
     rest
 }
 
-/// s B + k P for the base point B, both scalars below 2^253.
+/// s P + k Q, both scalars below 2^253.
 #[expect(clippy::arithmetic_side_effects, reason = "the addition of points has no side effects")]
-fn combine(s: &Scalar, k: &Scalar, point: &EdwardsPoint) -> EdwardsPoint {
-    let base = EdwardsPoint::basepoint();
-    let both = &base + point;
-    let mut sum = EdwardsPoint::neutral_element();
+fn combine([(s, p), (k, q)]: [(&Scalar, &EdwardsPoint); 2]) -> EdwardsPoint {
+    let both = p + q;
+    let mut sum = p + &core::ops::Neg::neg(p);
     for (s_word, k_word) in s.iter().zip(k).rev() {
         for bit in (0..32).rev() {
             sum = &sum + &sum;
             let term = match ((s_word >> bit) & 1, (k_word >> bit) & 1) {
                 (0, 0) => continue,
-                (1, 0) => &base,
-                (0, _) => point,
+                (1, 0) => p,
+                (0, _) => q,
                 _ => &both,
             };
             sum = &sum + term;
@@ -138,14 +165,24 @@ mod tests {
 
     #[test]
     fn the_constants_are_those_of_rfc_8032() {
-        let order = subtract(&FIELD_PRIME, &[1, 0, 0, 0, 0, 0, 0, 0]).0;
-        assert_eq!(order, MINUS_ONE);
-        assert_eq!(subtract(&FIELD_PRIME, &ORDER_EIGHT[0]).0, ORDER_EIGHT[1]);
         let mut wide = [0; 64];
         for (target, word) in wide.chunks_mut(4).zip(ORDER) {
             target.copy_from_slice(&word.to_le_bytes());
         }
         assert_eq!(reduce(&wide), [0; 8]);
+    }
+
+    fn verify_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+        recompute_strict(key, message, signature) == point_of(signature)
+    }
+
+    #[test]
+    fn a_refusal_is_never_the_point_of_the_signature() {
+        for byte in [0, 1, 0x7f, 0x80, 0xff] {
+            let signature = [byte; 64];
+            assert_ne!(no_point(&signature), point_of(&signature));
+            assert_eq!(recompute_strict(&[0; 32], b"", &signature), no_point(&signature));
+        }
     }
 
     #[test]

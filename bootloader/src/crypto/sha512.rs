@@ -42,7 +42,7 @@ impl Hasher {
     }
 
     /// FIPS 180-4 section 5.1.2: a one bit, zeros, and the length in bits as 128-bit integer fill up the last block.
-    fn finish(mut self) -> [u8; 64] {
+    fn finish(&mut self) -> [u8; 64] {
         let mut bits = [0; 16];
         if let Some(low) = bits.last_chunk_mut() {
             *low = u64::from(self.len).wrapping_mul(8).to_be_bytes();
@@ -53,7 +53,7 @@ impl Hasher {
         }
         self.update(&bits);
         let mut digest = [0; 64];
-        for (bytes, word) in digest.as_chunks_mut::<8>().0.iter_mut().zip(self.state) {
+        for (bytes, word) in digest.as_chunks_mut::<8>().0.iter_mut().zip(&self.state) {
             *bytes = word.to_be_bytes();
         }
         digest
@@ -71,27 +71,31 @@ fn compress(state: &mut [u64; 8], schedule: &mut [u64; 16]) {
             let sigma_1 = mix(word(14), [19, 61], word(14) >> 6);
             schedule[round % 16] = word(0).wrapping_add(sigma_0).wrapping_add(word(9)).wrapping_add(sigma_1);
         }
-        let [a, b, c, d, e, f, g, h] = working;
+        let [a, b, c, _, e, f, g, h] = working;
         let sum_1 = mix(e, [14, 18], e.rotate_right(41));
         let choice = g ^ (e & (f ^ g));
         let first = h.wrapping_add(sum_1).wrapping_add(choice).wrapping_add(*constant).wrapping_add(schedule[round % 16]);
         let sum_0 = mix(a, [28, 34], a.rotate_right(39));
         let majority = (a & b) | (c & (a | b));
-        working = [first.wrapping_add(sum_0).wrapping_add(majority), a, b, c, d.wrapping_add(first), e, f, g];
+        let mut carry = first.wrapping_add(sum_0).wrapping_add(majority);
+        for word in &mut working {
+            core::mem::swap(word, &mut carry);
+        }
+        working[4] = working[4].wrapping_add(first);
     }
-    for (word, value) in state.iter_mut().zip(working) {
-        *word = word.wrapping_add(value);
+    for (word, value) in state.iter_mut().zip(&working) {
+        *word = word.wrapping_add(*value);
     }
 }
 
 /// Two rotations of a word and a third value, added without carries. FIPS 180-4 section 4.1.3.
-#[inline(always)]
+#[inline(never)]
 const fn mix(word: u64, [first, second]: [u32; 2], third: u64) -> u64 {
     word.rotate_right(first) ^ word.rotate_right(second) ^ third
 }
 
 /// FIPS 180-4 section 5.3.5.
-const INITIAL: [u64; 8] = [
+pub(super) static INITIAL: [u64; 8] = [
     0x6a09_e667_f3bc_c908,
     0xbb67_ae85_84ca_a73b,
     0x3c6e_f372_fe94_f82b,
@@ -103,7 +107,7 @@ const INITIAL: [u64; 8] = [
 ];
 
 /// FIPS 180-4 section 4.2.3.
-const CONSTANTS: [u64; 80] = [
+pub(super) static CONSTANTS: [u64; 80] = [
     0x428a_2f98_d728_ae22,
     0x7137_4491_23ef_65cd,
     0xb5c0_fbcf_ec4d_3b2f,

@@ -2,11 +2,14 @@
 //!
 //! The order is fixed: bounds on the prefix, CRC, padding and signature list, signatures, and only then the body and policy.
 
+use core::hint::black_box;
+
 use super::manifest::{Manifest, SlotRule};
 use super::{CRC_AT, CRC32, ENTRY_SIZE, FORMAT_VERSION, HEADER_SIZE, MAGIC, MAX_BODY, PREFIX, SIGNED_SIZE, rules};
 use crate::anchor::{KeyId, KeySet, TrustAnchor};
 use crate::codec::DecodeError;
-use crate::crypto::{Crypto, Digest, Signature};
+use crate::crypto::{self, Crypto, Digest, Signature};
+use crate::evidence::{Evidence, Shown, difference};
 use crate::rejection::Rejection;
 use crate::slot::Slot;
 
@@ -181,6 +184,7 @@ fn stored_crc(bytes: &[u8; HEADER_SIZE]) -> u32 {
 pub struct Header {
     manifest: Manifest,
     digest: Digest,
+    evidence: Evidence,
 }
 
 impl Header {
@@ -198,12 +202,13 @@ impl Header {
     /// What remains once the signatures hold. Not inlined: the manifest would lie on the stack while they are checked.
     #[inline(never)]
     fn accept(framed: &HeaderBytes<'_>, anchor: &TrustAnchor, expect: &Expectations<'_>, signers: KeySet, digest: Digest) -> Result<Self, Rejection> {
-        let mut header = Self { manifest: Manifest::UNREAD, digest };
+        let mut header = Self { manifest: Manifest::UNREAD, digest, evidence: Evidence::NONE };
         let manifest = &mut header.manifest;
         framed.read_manifest(manifest)?;
         rules::check_format(manifest, expect.slot_size, expect.write_size)?;
         check_policy(manifest, anchor, expect)?;
-        check_revocations(manifest, anchor, expect.revoked, signers)?;
+        let counted = check_revocations(manifest, anchor, expect.revoked, signers)?;
+        header.evidence.absorb(Shown::Signatures, anchor.missing_from(counted));
         Ok(header)
     }
 
@@ -217,6 +222,11 @@ impl Header {
     #[must_use]
     pub const fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// What the verification has shown.
+    pub(crate) const fn evidence(&self) -> Evidence {
+        self.evidence
     }
 
     /// The first half of the digest, as the journal keeps it.
@@ -235,16 +245,19 @@ pub fn short_digest(digest: &Digest) -> HeaderDigest {
 /// The anchor's unrevoked keys that signed. Unknown and revoked keys are skipped and do no harm.
 #[inline(never)]
 fn check_signatures(framed: &HeaderBytes<'_>, anchor: &TrustAnchor, revoked: &[KeyId], crypto: &mut impl Crypto) -> Result<KeySet, Rejection> {
-    let mut signers = KeySet::default();
+    let mut signers = KeySet::NONE;
     for (id, signature) in framed.signature_list() {
         let Some(key) = anchor.key(id) else { continue };
         if revoked.contains(id) {
             continue;
         }
-        if !crypto.verify_ed25519(&key.public, framed.signed(), signature) {
+        let mut point = crypto::no_point(signature);
+        *black_box(&mut point) = crypto.recompute(&key.public, framed.signed(), signature);
+        if !signature.starts_with(&point) {
             return Err(Rejection::BadSignature);
         }
-        signers = signers.and(anchor.set_of(core::slice::from_ref(id)));
+        let unequal = difference(&point, signature.get(..point.len()).unwrap_or_default());
+        signers = signers.and(anchor.set_of(core::slice::from_ref(id)).unless(unequal));
     }
     if anchor.is_met_by(signers) { Ok(signers) } else { Err(Rejection::TooFewSignatures) }
 }
@@ -272,11 +285,12 @@ fn check_policy(manifest: &Manifest, anchor: &TrustAnchor, expect: &Expectations
 }
 
 /// A header can not leave fewer keys than the threshold, nor count the signatures of keys that it revokes itself. The keys left are looked at first:
-/// too few of them explain too few signatures.
-fn check_revocations(manifest: &Manifest, anchor: &TrustAnchor, revoked: &[KeyId], signers: KeySet) -> Result<(), Rejection> {
-    let revokes = anchor.set_of(&manifest.revoke);
-    if !anchor.is_met_by(KeySet::ALL.without(revokes).without(anchor.set_of(revoked))) {
+/// too few of them explain too few signatures. Gives the signers that count.
+fn check_revocations(manifest: &Manifest, anchor: &TrustAnchor, revoked: &[KeyId], signers: KeySet) -> Result<KeySet, Rejection> {
+    let gone = anchor.set_of(&manifest.revoke).and(anchor.set_of(revoked));
+    if !anchor.is_met_by(KeySet::ALL.without(gone)) {
         return Err(Rejection::TooFewKeysLeft);
     }
-    if anchor.is_met_by(signers.without(revokes)) { Ok(()) } else { Err(Rejection::TooFewSignatures) }
+    let counted = signers.without(gone);
+    if anchor.is_met_by(counted) { Ok(counted) } else { Err(Rejection::TooFewSignatures) }
 }

@@ -1,5 +1,7 @@
 //! The jump: from the loader into a verified image, for good.
 
+use core::hint::black_box;
+
 use twinslot_bootloader::load::Bootable;
 
 /// The vector table offset register. Source: Armv7-M and Armv8-M architecture reference manuals, system control block.
@@ -10,7 +12,10 @@ const VTOR: u32 = 0xe000_ed08;
 /// Nothing but a [`Bootable`] gets here. An image without firmware comes back, as there is nothing to jump to.
 #[expect(unsafe_code, reason = "control leaves the program")]
 pub(crate) fn jump(image: &Bootable) {
-    let Some(vector_table) = image.vector_table().and_then(|address| u32::try_from(address).ok()) else {
+    if black_box(image).missing() != 0 {
+        return;
+    }
+    let Some(vector_table) = black_box(image).vector_table().and_then(|address| u32::try_from(address).ok()) else {
         return;
     };
     // SAFETY: a `Bootable` has a verified vector table there, at the alignment that VTOR asks for: a stack pointer, then a reset vector inside the

@@ -4,7 +4,7 @@ mod ports;
 
 use twinslot_bootloader::anchor::TrustAnchor;
 use twinslot_bootloader::boot::{Config, Outcome, Ports, WatchdogUse, boot};
-use twinslot_bootloader::crypto::{Builtin, PublicKey};
+use twinslot_bootloader::crypto::{Compact, PublicKey};
 use twinslot_bootloader::decide::Fallback;
 use twinslot_bootloader::handoff::{Booted, HANDOFF_SIZE, Handoff};
 use twinslot_bootloader::image::Identity;
@@ -46,11 +46,12 @@ pub fn run(board: &Board, build: &Build<'_>) -> ! {
     if build.keys_are_published {
         console.send(b"twinslot: TEST KEYS\n");
     }
-    let mut crypto = Builtin;
-    let Ok(anchor) = TrustAnchor::new(build.keys, build.threshold, build.floor, &mut crypto) else { halt(board, console, Reason::None) };
+    let mut crypto = Compact;
+    let vetted = TrustAnchor::new(build.keys, build.threshold, build.floor, &mut crypto);
+    let Ok(anchor) = &vetted else { halt(board, console, Reason::None) };
     let config = Config {
         identity: build.identity,
-        anchor: &anchor,
+        anchor,
         policy: build.policy,
         layout: board.layout().digest,
         watchdog: build.watchdog,
@@ -59,13 +60,13 @@ pub fn run(board: &Board, build: &Build<'_>) -> ! {
         counter_floor: 0,
         reset_cause,
     };
-    let mut handoff = Handoff::new(&anchor, config.layout, reset_cause);
+    let mut handoff = Handoff::new(anchor, config.layout, reset_cause);
     let outcome = decide_and_verify(board, &config, &mut crypto, &mut handoff);
     publish(board, &handoff);
-    match outcome {
-        Outcome::Boot(image) => start(board, console, &image, &handoff),
+    match &outcome {
+        Outcome::Boot(image) => start(board, console, image, &handoff),
         Outcome::Recover => halt(board, console, handoff.halt_reason),
-        Outcome::Halt(reason) => halt(board, console, reason),
+        Outcome::Halt(reason) => halt(board, console, *reason),
     }
 }
 
@@ -81,7 +82,7 @@ const fn golden(board: &Board) -> Fallback {
     if board.layout().golden.size == 0 { Fallback::Absent } else { Fallback::Untried }
 }
 
-fn decide_and_verify(board: &Board, config: &Config<'_>, crypto: &mut Builtin, handoff: &mut Handoff) -> Outcome {
+fn decide_and_verify(board: &Board, config: &Config<'_>, crypto: &mut Compact, handoff: &mut Handoff) -> Outcome {
     let Some((flash, images)) = board.claim_for_loader() else {
         return Outcome::Halt(Reason::None);
     };
