@@ -13,7 +13,7 @@ use crate::emulate::{self, emulate};
 use crate::explore::{ExploreArguments, explore};
 use crate::fuzz::{self, FuzzArguments};
 use crate::workspace::Workspace;
-use crate::{budget, demo, process, setup, size, test, tidy};
+use crate::{budget, demo, glitch, process, setup, size, test, tidy};
 
 /// One step: its name, and what it does.
 type Step = (&'static str, fn(&Workspace) -> Result<Ended>);
@@ -26,7 +26,7 @@ enum Ended {
     NotRun(String),
 }
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     ("setup", |workspace| setup::setup(workspace).map(Ended::Passed)),
     ("format", format),
     ("lint on the host", lint_host),
@@ -38,6 +38,7 @@ const STEPS: [Step; 16] = [
     ("explore", |workspace| explore(workspace, &ExploreArguments::default()).map(Ended::Passed)),
     ("scenarios", |workspace| emulate(workspace, &emulate::Request::default()).map(Ended::Passed)),
     ("cuts", |workspace| cuts(workspace, &Request::SHORT).map(Ended::Passed)),
+    ("glitch", |workspace| glitch::glitch(workspace, &glitch::Request::CI).map(Ended::Passed)),
     ("demo", |workspace| demo::demo(workspace).map(Ended::Passed)),
     ("size", |workspace| budget::report("size", &size::size(workspace)?, None).map(Ended::Passed)),
     ("bench", |workspace| budget::report("bench", &bench(workspace, Extent::Short)?, None).map(Ended::Passed)),

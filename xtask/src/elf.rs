@@ -1,6 +1,7 @@
 //! Reads firmware ELF files: what is loaded where, sizes by kind, code ranges by name.
 
 mod inlined;
+mod lines;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,8 @@ use anyhow::{Context as _, Result, bail};
 use object::elf::{FileHeader32, PT_LOAD, SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE};
 use object::read::elf::{ElfFile32, ProgramHeader as _};
 use object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags};
+
+pub(crate) use lines::Line;
 
 /// A firmware ELF in memory.
 pub(crate) struct Firmware {
@@ -128,6 +131,11 @@ impl Firmware {
             section.data_range(symbol.address() & !1, symbol.size()).ok()?.filter(|bytes| !bytes.is_empty())
         };
         found().map(<[u8]>::to_vec).with_context(|| format!("{} has no function {name}", self.path.display()))
+    }
+
+    /// For each address, the symbol that it lies in and where it stands in the sources: inlined functions, innermost first.
+    pub(crate) fn lines(&self, addresses: &[u64]) -> Result<Vec<(String, Vec<Line>)>> {
+        lines::lines(&self.parse()?, addresses)
     }
 
     /// The address ranges of the functions whose mangled name has one of `words` in it: those with a symbol of their own, and wherever the compiler

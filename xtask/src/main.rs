@@ -15,6 +15,7 @@ mod emulate;
 mod explore;
 mod firmware;
 mod fuzz;
+mod glitch;
 mod plugin;
 mod process;
 mod qemu;
@@ -67,6 +68,8 @@ enum Command {
     Bench(BenchArguments),
     /// Check the rules of the house that a machine can check
     Tidy,
+    /// Leave instructions of a loader out, one after the other: none may make it start an image that it must refuse
+    Glitch(GlitchArguments),
     /// Make a deliberately broken copy of the sources (tests/variants/NAME.toml) and say where it is
     Variant(VariantArguments),
 }
@@ -90,6 +93,22 @@ struct JsonArgument {
     /// Write the measures to FILE as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct GlitchArguments {
+    /// Try every fault; without it, of the later executions of our own code some thousand that a seed chooses
+    #[arg(long)]
+    full: bool,
+    /// Write the figures to FILE as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Try one fault again and tell what happens: HOST:KIND:NUMBER, as a finding names it
+    #[arg(long, value_name = "FAULT")]
+    replay: Option<String>,
+    /// One host only, like bad-signature/confirmed
+    #[arg(long)]
+    host: Option<String>,
 }
 
 #[derive(Args)]
@@ -140,6 +159,10 @@ fn run(command: Command) -> Result<String> {
         Command::Size(JsonArgument { json }) => budget::report("size", &size::size(&workspace)?, json.as_deref()),
         Command::Bench(arguments) => budget::report("bench", &bench::bench(&workspace, arguments.extent())?, arguments.json.json.as_deref()),
         Command::Tidy => tidy::tidy(&workspace),
+        Command::Glitch(GlitchArguments { full, json, replay, host }) => {
+            let extent = if full { glitch::Extent::Full } else { glitch::Extent::Short };
+            glitch::glitch(&workspace, &glitch::Request { extent, json, replay, host })
+        }
         Command::Variant(VariantArguments { name }) => {
             let made = variant::Variant::make(&workspace, &name)?;
             Ok(format!("{}\n{}", made.about, made.workspace.root().display()))

@@ -7,7 +7,7 @@ use crate::Trap;
 const APB: std::ops::Range<u32> = 0x4000_0000..0x4003_0000;
 const SYSTEM: std::ops::Range<u32> = 0xe000_e000..0xe000_f000;
 
-const TIMER_VALUE: u32 = 0x4000_0004;
+const TIMER_CONTROL: u32 = 0x4000_0000;
 const UART_STATE: [u32; 5] = [0x4000_4004, 0x4000_5004, 0x4000_6004, 0x4000_7004, 0x4000_9004];
 const CONSOLE_DATA: u32 = 0x4000_4000;
 const WATCHDOG: std::ops::Range<u32> = 0x4000_8000..0x4000_9000;
@@ -18,23 +18,15 @@ const RESET_CONTROL: u32 = 0xe000_ed0c;
 const RESET_KEY: u32 = 0x05fa;
 const RESET_REQUEST: u32 = 4;
 
-/// How the timer goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Clock {
-    /// It stands still, so that runs of different length leave equal memory behind.
-    #[default]
-    Stopped,
-    /// As in the emulator with `-icount shift=5`: 32 ns an instruction, ticks of 40 ns.
-    Running,
-}
-
 /// The devices' registers, and what was sent to the console.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Devices {
-    pub(crate) clock: Clock,
     pub(crate) console: Vec<u8>,
     pub(crate) registers: BTreeMap<u32, u32>,
     pub(crate) watchdog_is_locked: bool,
+    /// How many instructions had run when the timer was started, that one included. It stands still all the same, so that runs of different length
+    /// leave equal memory behind.
+    pub(crate) timer_started: Option<u64>,
 }
 
 impl Devices {
@@ -50,16 +42,18 @@ impl Devices {
         self.registers.get(&WATCHDOG_CONTROL).is_some_and(|control| control & 0b11 == 0b11)
     }
 
-    pub(crate) fn read(&self, address: u32, count: u64) -> u32 {
+    pub(crate) fn read(&self, address: u32) -> u32 {
         match address {
-            TIMER_VALUE if self.clock == Clock::Running => !((count * 4 / 5) as u32),
             WATCHDOG_LOCK => self.watchdog_is_locked.into(),
             _ if UART_STATE.contains(&address) => 0,
             _ => self.registers.get(&address).copied().unwrap_or(0),
         }
     }
 
-    pub(crate) fn write(&mut self, address: u32, value: u32, _count: u64) -> Result<(), Trap> {
+    pub(crate) fn write(&mut self, address: u32, value: u32, count: u64) -> Result<(), Trap> {
+        if address == TIMER_CONTROL && value & 1 == 1 {
+            self.timer_started = self.timer_started.or(Some(count));
+        }
         match address {
             CONSOLE_DATA => self.console.push(value as u8),
             RESET_CONTROL if value >> 16 == RESET_KEY && value & RESET_REQUEST != 0 => return Err(Trap::Reset),

@@ -197,8 +197,8 @@ impl Machine {
     fn table_branch(&mut self, op: Op) -> Result<(), Trap> {
         let (base, entry) = (self.r(op.n), self.r(op.m));
         let halfwords = match op.kind {
-            Kind::TableByte => self.memory.byte(base.wrapping_add(entry), self.count)?,
-            _ => self.memory.half(base.wrapping_add(entry << 1), self.count)?,
+            Kind::TableByte => self.memory.byte(base.wrapping_add(entry))?,
+            _ => self.memory.half(base.wrapping_add(entry << 1))?,
         };
         self.next = self.processor.pc.wrapping_add(4).wrapping_add(halfwords * 2);
         Ok(())

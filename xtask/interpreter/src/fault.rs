@@ -4,6 +4,7 @@
 //! more: both end the same way then.
 
 use crate::machine::{End, Machine, Snapshot, Stop};
+use crate::memory::Words;
 
 /// States kept of a run.
 const SNAPSHOTS: u64 = 512;
@@ -48,12 +49,15 @@ pub struct Visit {
 #[derive(Debug)]
 pub struct Reference {
     snapshots: Vec<Snapshot>,
+    /// The words of RAM that the run touches from each snapshot to the next one, or to the end.
+    touched: Vec<Words>,
     /// Half the address of each instruction.
     trace: Vec<u16>,
     visits: Vec<Visit>,
     end: End,
     last: Snapshot,
     console: String,
+    timer_started: Option<u64>,
     interval: u64,
 }
 
@@ -74,12 +78,24 @@ impl Reference {
         let interval = (trace.len() as u64 / SNAPSHOTS).max(WINDOW / 2);
         machine.restore(&start);
         let mut snapshots = vec![start];
+        let mut touched = Vec::new();
         while machine.count() + interval < trace.len() as u64 {
-            machine.run(machine.count() + interval, None);
+            touched.push(run_touching(machine, machine.count() + interval));
             snapshots.push(machine.snapshot());
         }
+        touched.push(run_touching(machine, trace.len() as u64));
         machine.restore(&last);
-        Self { visits: visits(&trace), snapshots, trace, end, last, console: machine.console(), interval }
+        Self {
+            visits: visits(&trace),
+            snapshots,
+            touched,
+            trace,
+            end,
+            last,
+            console: machine.console(),
+            timer_started: machine.timer_started(),
+            interval,
+        }
     }
 
     /// How it ended.
@@ -92,6 +108,12 @@ impl Reference {
     #[must_use]
     pub fn console(&self) -> &str {
         &self.console
+    }
+
+    /// The number of the instruction that started the timer.
+    #[must_use]
+    pub const fn timer_started(&self) -> Option<u64> {
+        self.timer_started
     }
 
     /// How many instructions it has.
@@ -127,23 +149,36 @@ impl Reference {
 
     /// Runs with a fault, for at most `limit` instructions. A run that ends by itself leaves the machine as it was then.
     pub fn attempt(&self, machine: &mut Machine, fault: Fault, limit: u64) -> Attempt {
-        let (number, same_from) = match fault {
-            Fault::One(number) | Fault::Pair(number) => (number, number),
-            Fault::Every(address) => self.visit(address).map_or((0, 0), |visit| (visit.first, visit.last)),
+        let same_from = match fault {
+            Fault::One(number) | Fault::Pair(number) => number,
+            Fault::Every(address) => self.visit(address).map_or(0, |visit| visit.last),
         };
-        self.go_to(machine, number);
-        match fault {
-            Fault::One(_) => self.skip(machine, 1, same_from, limit),
-            Fault::Pair(_) => self.skip(machine, 2, same_from, limit),
-            Fault::Every(address) => {
-                let skipped = machine.skip_always(address);
-                let attempt = self.follow(machine, same_from, limit);
-                if let Some(skipped) = skipped {
-                    machine.unskip(skipped);
-                }
-                attempt
-            }
+        self.inject(machine, fault, |machine| self.follow(machine, same_from, limit)).unwrap_or_else(Attempt::Ended)
+    }
+
+    /// The same, to the very end even when nothing tells the run from the recorded one any more.
+    pub fn run_whole(&self, machine: &mut Machine, fault: Fault, limit: u64) -> End {
+        self.inject(machine, fault, |machine| run_to_end(machine, limit)).unwrap_or_else(|end| end)
+    }
+
+    /// Goes to the moment of a fault and runs on from there with it; an error when the fault itself ends the run.
+    fn inject<T>(&self, machine: &mut Machine, fault: Fault, go_on: impl Fn(&mut Machine) -> T) -> Result<T, End> {
+        let instructions = match fault {
+            Fault::One(number) => (number, 1),
+            Fault::Pair(number) => (number, 2),
+            Fault::Every(address) => (self.visit(address).map_or(0, |visit| visit.first), 0),
+        };
+        self.go_to(machine, instructions.0);
+        for _ in 0..instructions.1 {
+            machine.skip_one().map_err(|trap| machine.end(trap))?;
         }
+        let Fault::Every(address) = fault else { return Ok(go_on(machine)) };
+        let skipped = machine.skip_always(address);
+        let result = go_on(machine);
+        if let Some(skipped) = skipped {
+            machine.unskip(skipped);
+        }
+        Ok(result)
     }
 
     /// Whether a machine's flash is what the recorded run left.
@@ -156,50 +191,107 @@ impl Reference {
         self.visits.binary_search_by_key(&address, |visit| visit.address).ok().map(|index| &self.visits[index])
     }
 
-    fn skip(&self, machine: &mut Machine, instructions: u8, same_from: u64, limit: u64) -> Attempt {
-        for _ in 0..instructions {
-            if let Err(trap) = machine.skip_one() {
-                return Attempt::Ended(machine.end(trap));
-            }
-        }
-        self.follow(machine, same_from, limit)
-    }
-
     /// Runs on until the run ends or is the recorded one again; not looked for before `same_from`.
+    ///
+    /// Where only words differ that the recorded run leaves alone for a while, the run leaps over that while: it would go the same way.
     fn follow(&self, machine: &mut Machine, same_from: u64, limit: u64) -> Attempt {
         let mut stride = 1;
         let mut index = (same_from / self.interval + 1) as usize;
         while let Some(snapshot) = self.snapshots.get(index) {
-            if let Some(attempt) = meet(machine, snapshot) {
-                return attempt;
+            if machine.count() > snapshot.count + WINDOW {
+                index += 1;
+                continue;
             }
-            index += stride;
-            stride += stride.div_ceil(4);
+            match meet(machine, snapshot) {
+                Meeting::Ended(end) => return Attempt::Ended(end),
+                Meeting::Missed => {
+                    index += stride;
+                    stride += stride.div_ceil(4);
+                }
+                Meeting::Met(words) => {
+                    let untouched = self.touched[index..].iter().position(|touched| touched.meets(&words));
+                    match untouched {
+                        None => return Attempt::Same,
+                        Some(0) => {}
+                        Some(intervals) => {
+                            index += intervals;
+                            machine.leap(&self.snapshots[index], &words);
+                        }
+                    }
+                    index += 1;
+                    stride = 1;
+                }
+            }
         }
-        match machine.run(limit, None) {
-            Stop::End(end) => Attempt::Ended(end),
-            _ => Attempt::Ended(End::Endless),
-        }
+        Attempt::Ended(run_to_end(machine, limit))
     }
 }
 
-/// Runs up to a recorded state and some way past it. `Some` when the run ended, or met it.
-fn meet(machine: &mut Machine, snapshot: &Snapshot) -> Option<Attempt> {
-    if let Stop::End(end) = machine.run(snapshot.count.saturating_sub(WINDOW), None) {
-        return Some(Attempt::Ended(end));
-    }
-    loop {
-        match machine.run(snapshot.count + WINDOW, Some(snapshot.processor.pc)) {
-            Stop::End(end) => return Some(Attempt::Ended(end)),
-            Stop::Limit => return None,
-            Stop::Watched if machine.is_at(snapshot) => return Some(Attempt::Same),
-            Stop::Watched => {
-                if let Stop::End(end) = machine.run_one() {
-                    return Some(Attempt::Ended(end));
+/// Runs until the run ends, comes back to a state that it was in before, or takes too long.
+fn run_to_end(machine: &mut Machine, limit: u64) -> End {
+    let mut patience = WINDOW;
+    while machine.count() < limit {
+        let snapshot = machine.snapshot();
+        patience *= 2;
+        let until = (machine.count() + patience).min(limit);
+        if let Stop::End(end) = machine.run_one() {
+            return end;
+        }
+        loop {
+            match machine.run(until, Some(snapshot.processor.pc)) {
+                Stop::End(end) => return end,
+                Stop::Limit => break,
+                Stop::Watched if machine.is_at(&snapshot) => return End::Endless,
+                Stop::Watched => {
+                    if let Stop::End(end) = machine.run_one() {
+                        return end;
+                    }
                 }
             }
         }
     }
+    End::Endless
+}
+
+/// What became of the search for a recorded state.
+enum Meeting {
+    /// The machine is in that state but for these words.
+    Met(Box<Words>),
+    Missed,
+    Ended(End),
+}
+
+/// Runs up to a recorded state and some way past it.
+fn meet(machine: &mut Machine, snapshot: &Snapshot) -> Meeting {
+    if let Stop::End(end) = machine.run(snapshot.count.saturating_sub(WINDOW), None) {
+        return Meeting::Ended(end);
+    }
+    loop {
+        match machine.run(snapshot.count + WINDOW, Some(snapshot.processor.pc)) {
+            Stop::End(end) => return Meeting::Ended(end),
+            Stop::Limit => return Meeting::Missed,
+            Stop::Watched => {
+                if let Some(words) = machine.difference(snapshot) {
+                    return Meeting::Met(Box::new(words));
+                }
+                if let Stop::End(end) = machine.run_one() {
+                    return Meeting::Ended(end);
+                }
+            }
+        }
+    }
+}
+
+/// Runs until so many instructions have run, and tells the words that they touch.
+fn run_touching(machine: &mut Machine, count: u64) -> Words {
+    let mut words = Words::default();
+    while machine.count() < count {
+        machine.touch(&mut words);
+        if matches!(machine.run_one(), Stop::End(_)) {
+            break;
+        }
+    }
+    words
 }
 
 fn visits(trace: &[u16]) -> Vec<Visit> {

@@ -14,7 +14,6 @@ mod memory;
 mod op;
 mod transfer;
 
-pub use devices::Clock;
 pub use fault::{Attempt, Fault, Reference, Visit};
 pub use machine::{End, Machine, Snapshot, Stop};
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::Trap;
 use crate::decode::{decode, is_wide};
-use crate::devices::Clock;
-use crate::memory::{Contents, Memory};
+use crate::memory::{Contents, Memory, Words};
 use crate::op::{Kind, LR, Op, PC, SINK, SP, ZERO};
 
 /// The processor's registers, without those that nothing here uses.
@@ -30,7 +29,7 @@ impl Processor {
         let mut r = [0; 32];
         r[SP as usize] = stack & !3;
         r[LR as usize] = u32::MAX;
-        Self { r, pc: start & !1, negative: false, zero: false, carry: false, overflow: false, ge: 0, it: 0, exclusive: false }
+        Self { r, pc: start & !1, negative: false, zero: true, carry: false, overflow: false, ge: 0, it: 0, exclusive: false }
     }
 
     /// Whether the program can tell no difference.
@@ -102,14 +101,9 @@ impl Machine {
         code.resize(code.len().next_multiple_of(4), 0);
         let table = (0..code.len() / 2).map(|index| decoded(&code, index * 2)).collect();
         let memory = Memory::new(Arc::new(Contents { code, flash: flash.to_vec() }));
-        let word = |address| memory.word(address, 0).unwrap_or(0);
+        let word = |address| memory.word(address).unwrap_or(0);
         let processor = Processor::after_reset(word(0), word(4));
         Self { processor, memory, count: 0, next: 0, table, images }
-    }
-
-    /// Lets the timer go as it does in the emulator.
-    pub const fn set_clock(&mut self, clock: Clock) {
-        self.memory.devices.clock = clock;
     }
 
     /// The address of the next instruction.
@@ -134,6 +128,12 @@ impl Machine {
         self.count
     }
 
+    /// The number of the instruction that started the timer, which stands still all the same.
+    #[must_use]
+    pub fn timer_started(&self) -> Option<u64> {
+        self.memory.devices.timer_started.and_then(|count| count.checked_sub(1))
+    }
+
     /// What was sent to the console.
     #[must_use]
     pub fn console(&self) -> String {
@@ -146,22 +146,22 @@ impl Machine {
         self.memory.devices.watchdog_is_armed()
     }
 
-    /// Whether the flash holds what it held at the reset.
+    /// All bytes of the flash.
     #[must_use]
-    pub fn flash_is_unchanged(&self) -> bool {
-        self.memory.flash_is_unchanged()
+    pub fn flash(&self) -> Vec<u8> {
+        self.memory.flash()
     }
 
-    /// Bytes of the flash.
+    /// What was written to the flash: equal for equal flashes that the same addresses were written of.
     #[must_use]
-    pub fn flash(&self, range: Range<u32>) -> Vec<u8> {
-        self.memory.flash(range)
+    pub fn changed_flash(&self) -> Vec<u8> {
+        self.memory.changed_flash()
     }
 
     /// Bytes of any memory; zero where there is none.
     #[must_use]
     pub fn bytes(&self, range: Range<u32>) -> Vec<u8> {
-        range.map(|address| self.memory.byte(address, self.count).unwrap_or(0) as u8).collect()
+        range.map(|address| self.memory.byte(address).unwrap_or(0) as u8).collect()
     }
 
     /// The state as it is now.
@@ -173,7 +173,7 @@ impl Machine {
     /// The power goes and comes back: only the flash is what it was.
     pub fn power_cycle(&mut self) {
         self.memory.lose_power();
-        let word = |address| self.memory.word(address, 0).unwrap_or(0);
+        let word = |address| self.memory.word(address).unwrap_or(0);
         self.processor = Processor::after_reset(word(0), word(4));
         self.count = 0;
     }
@@ -187,7 +187,29 @@ impl Machine {
 
     /// Whether nothing but the number of instructions tells this state from another one.
     pub(crate) fn is_at(&self, snapshot: &Snapshot) -> bool {
-        self.processor.is_same(&snapshot.processor) && self.memory.is_same(&snapshot.memory)
+        self.difference(snapshot).is_some_and(|words| words.is_empty())
+    }
+
+    /// The words of RAM that tell this state from another one; `None` when more than that does.
+    pub(crate) fn difference(&self, snapshot: &Snapshot) -> Option<Words> {
+        let is_same = self.processor.is_same(&snapshot.processor);
+        is_same.then(|| self.memory.difference(&snapshot.memory, self.processor.r[SP as usize])).flatten()
+    }
+
+    /// Becomes another state but for some words of RAM, which stay as they are.
+    pub(crate) fn leap(&mut self, snapshot: &Snapshot, kept: &Words) {
+        let ram = self.memory.ram().to_vec();
+        self.restore(snapshot);
+        self.memory.take(kept, &ram);
+    }
+
+    /// Adds the words of RAM that the next instruction reads or writes.
+    pub(crate) fn touch(&self, words: &mut Words) {
+        if let Ok(op) = self.fetch()
+            && let Some((address, size)) = self.access(op)
+        {
+            words.touch(address, size);
+        }
     }
 
     /// Runs until `count` instructions have run or the next one is at `watched`. Does nothing when that holds already.
@@ -259,8 +281,8 @@ impl Machine {
         if self.is_image(address) || address >= FIRST_DEVICE {
             return Err(Trap::Memory);
         }
-        let first = self.memory.half(address, self.count)? as u16;
-        let second = if is_wide(first) { self.memory.half(address.wrapping_add(2), self.count)? as u16 } else { 0 };
+        let first = self.memory.half(address)? as u16;
+        let second = if is_wide(first) { self.memory.half(address.wrapping_add(2))? as u16 } else { 0 };
         Ok(decode(address, first, second))
     }
 

@@ -25,6 +25,46 @@ pub(crate) const RAM_SIZE: usize = 0x8000;
 
 const PAGE: u32 = 1024;
 
+/// A set of words of `ram`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Words([u64; RAM_SIZE / 4 / 64]);
+
+impl Default for Words {
+    fn default() -> Self {
+        Self([0; RAM_SIZE / 4 / 64])
+    }
+}
+
+impl Words {
+    fn add(&mut self, index: usize) {
+        if let Some(bits) = self.0.get_mut(index / 64) {
+            *bits |= 1 << (index % 64);
+        }
+    }
+
+    /// The words that an access of `size` bytes touches, as far as it meets `ram`.
+    pub(crate) fn touch(&mut self, address: u32, size: u32) {
+        for offset in 0..size.div_ceil(4) + 1 {
+            let last = address.wrapping_add(size - 1);
+            let touched = address.wrapping_add(offset * 4).min(last);
+            self.add((touched.wrapping_sub(DATA.start) / 4) as usize);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|bits| *bits == 0)
+    }
+
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(own, others)| own & others != 0)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        let of = |(index, bits): (usize, u64)| (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| index * 64 + bit);
+        self.0.into_iter().enumerate().filter(|(_, bits)| *bits != 0).flat_map(of)
+    }
+}
+
 /// What the machine starts with, the same for all states.
 #[derive(Debug)]
 pub(crate) struct Contents {
@@ -63,16 +103,42 @@ impl Memory {
         self.code_is_written = from.code_is_written;
     }
 
-    /// Whether two states of one machine hold the same. Devices are compared without the console, which nothing reads back.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.ram == other.ram && self.devices.is_same(&other.devices) && self.written == other.written
+    /// The words of RAM in which two states of one machine differ; `None` when they differ elsewhere too. A program never reads what lies below its
+    /// `stack` before it has written it, so that does not count; nor does the console, which nothing reads back.
+    pub(crate) fn difference(&self, other: &Self, stack: u32) -> Option<Words> {
+        if !self.devices.is_same(&other.devices) || self.written != other.written {
+            return None;
+        }
+        let used = (stack.wrapping_sub(DATA.start) as usize).min(self.ram.len()) / 4;
+        let mut words = Words::default();
+        if self.ram[used * 4..] == other.ram[used * 4..] {
+            return Some(words);
+        }
+        let pairs = self.ram.as_chunks::<4>().0.iter().zip(other.ram.as_chunks::<4>().0);
+        for (index, (own, others)) in pairs.enumerate().skip(used) {
+            if own != others {
+                words.add(index);
+            }
+        }
+        Some(words)
+    }
+
+    /// Takes over some words of another state's RAM.
+    pub(crate) fn take(&mut self, words: &Words, from: &[u8]) {
+        for index in words.iter() {
+            self.ram[index * 4..index * 4 + 4].copy_from_slice(&from[index * 4..index * 4 + 4]);
+        }
+    }
+
+    pub(crate) fn ram(&self) -> &[u8] {
+        &self.ram
     }
 
     /// Everything but the flash is as it was at first.
     pub(crate) fn lose_power(&mut self) {
         self.ram.fill(0);
         self.written.retain(|address, _| FLASH.contains(address));
-        self.devices = Devices { clock: self.devices.clock, ..Devices::default() };
+        self.devices = Devices::default();
         self.code_is_written = false;
     }
 
@@ -81,19 +147,25 @@ impl Memory {
         self.written.range(FLASH).eq(other.written.range(FLASH))
     }
 
-    /// The bytes of the flash that `range` has, from its start.
-    pub(crate) fn flash(&self, range: Range<u32>) -> Vec<u8> {
-        range.map(|offset| self.cold(FLASH.start + offset)).collect()
+    /// All bytes of the flash that the machine started with, as they are now.
+    pub(crate) fn flash(&self) -> Vec<u8> {
+        let mut flash = self.contents.flash.clone();
+        for (address, page) in self.written.range(FLASH) {
+            let start = (address - FLASH.start) as usize;
+            for (place, byte) in flash.iter_mut().skip(start).zip(page.iter()) {
+                *place = *byte;
+            }
+        }
+        flash
     }
 
-    /// Whether flash holds what it started with.
-    pub(crate) fn flash_is_unchanged(&self) -> bool {
-        let unchanged = |(address, page): (&u32, &Page)| (0..PAGE).zip(page.iter()).all(|(offset, byte)| self.initial(address + offset) == *byte);
-        self.written.range(FLASH).all(unchanged)
+    /// The pages of the flash that were written, each behind its address.
+    pub(crate) fn changed_flash(&self) -> Vec<u8> {
+        self.written.range(FLASH).flat_map(|(address, page)| address.to_le_bytes().into_iter().chain(page.iter().copied())).collect()
     }
 
     #[inline(always)]
-    pub(crate) fn word(&self, address: u32, count: u64) -> Result<u32, Trap> {
+    pub(crate) fn word(&self, address: u32) -> Result<u32, Trap> {
         let offset = address.wrapping_sub(DATA.start) as usize;
         if let Some(bytes) = self.ram.get(offset..offset + 4).and_then(<[u8]>::first_chunk) {
             return Ok(u32::from_le_bytes(*bytes));
@@ -103,25 +175,25 @@ impl Memory {
         {
             return Ok(u32::from_le_bytes(*bytes));
         }
-        self.slow(address, 4, count)
+        self.slow(address, 4)
     }
 
     #[inline(always)]
-    pub(crate) fn half(&self, address: u32, count: u64) -> Result<u32, Trap> {
+    pub(crate) fn half(&self, address: u32) -> Result<u32, Trap> {
         let offset = address.wrapping_sub(DATA.start) as usize;
         if let Some(bytes) = self.ram.get(offset..offset + 2).and_then(<[u8]>::first_chunk) {
             return Ok(u16::from_le_bytes(*bytes).into());
         }
-        self.slow(address, 2, count)
+        self.slow(address, 2)
     }
 
     #[inline(always)]
-    pub(crate) fn byte(&self, address: u32, count: u64) -> Result<u32, Trap> {
+    pub(crate) fn byte(&self, address: u32) -> Result<u32, Trap> {
         let offset = address.wrapping_sub(DATA.start) as usize;
         if let Some(byte) = self.ram.get(offset) {
             return Ok((*byte).into());
         }
-        self.slow(address, 1, count)
+        self.slow(address, 1)
     }
 
     #[inline(always)]
@@ -135,9 +207,9 @@ impl Memory {
     }
 
     #[inline(never)]
-    fn slow(&self, address: u32, size: u32, count: u64) -> Result<u32, Trap> {
+    fn slow(&self, address: u32, size: u32) -> Result<u32, Trap> {
         if Devices::has(address) {
-            return Ok(self.devices.read(address, count));
+            return Ok(self.devices.read(address));
         }
         if self.written.is_empty()
             && let Some(bytes) = self.contents.flash.get(address.wrapping_sub(FLASH.start) as usize..).and_then(|bytes| bytes.get(..size as usize))

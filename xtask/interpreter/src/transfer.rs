@@ -39,11 +39,11 @@ impl Machine {
     #[inline(always)]
     fn loaded(&self, address: u32, width: Width) -> Result<u32, Trap> {
         Ok(match width {
-            Width::Word => self.memory.word(address, self.count)?,
-            Width::Byte => self.memory.byte(address, self.count)?,
-            Width::Half => self.memory.half(address, self.count)?,
-            Width::SignedByte => (self.memory.byte(address, self.count)? as i8 as i32).cast_unsigned(),
-            Width::SignedHalf => (self.memory.half(address, self.count)? as i16 as i32).cast_unsigned(),
+            Width::Word => self.memory.word(address)?,
+            Width::Byte => self.memory.byte(address)?,
+            Width::Half => self.memory.half(address)?,
+            Width::SignedByte => (self.memory.byte(address)? as i8 as i32).cast_unsigned(),
+            Width::SignedHalf => (self.memory.half(address)? as i16 as i32).cast_unsigned(),
         })
     }
 
@@ -70,8 +70,8 @@ impl Machine {
 
     pub(crate) fn load_double(&mut self, op: Op) -> Result<(), Trap> {
         let (address, base) = self.double_address(op)?;
-        let first = self.memory.word(address, self.count)?;
-        let second = self.memory.word(address.wrapping_add(4), self.count)?;
+        let first = self.memory.word(address)?;
+        let second = self.memory.word(address.wrapping_add(4))?;
         self.write_back(op, base);
         self.set(op.d, first);
         self.set(op.a, second);
@@ -101,7 +101,7 @@ impl Machine {
         let (mut address, base) = self.multiple_address(op)?;
         let mut values = [0; 16];
         for register in registers(op.imm) {
-            values[usize::from(register)] = self.memory.word(address, self.count)?;
+            values[usize::from(register)] = self.memory.word(address)?;
             address = address.wrapping_add(4);
         }
         if op.amount == 1 {
@@ -143,6 +143,23 @@ impl Machine {
         }
         self.set(op.a, u32::from(!is_open));
         Ok(())
+    }
+}
+
+impl Machine {
+    /// The address and the bytes of an instruction that loads or stores. A condition that does not hold makes no difference.
+    pub(crate) fn access(&self, op: Op) -> Option<(u32, u32)> {
+        let base = self.r(op.n);
+        match op.kind {
+            Kind::Load(width) | Kind::Store(width) => Some((self.address(op).0, bytes(width))),
+            Kind::LoadDouble | Kind::StoreDouble => Some((if op.m == mode::AFTER { base } else { base.wrapping_add(op.imm) }, 8)),
+            Kind::LoadIncrement | Kind::StoreIncrement => Some((base, op.imm.count_ones() * 4)),
+            Kind::LoadDecrement | Kind::StoreDecrement => Some((base.wrapping_sub(op.imm.count_ones() * 4), op.imm.count_ones() * 4)),
+            Kind::LoadExclusive(width) | Kind::StoreExclusive(width) => Some((base.wrapping_add(op.imm), bytes(width))),
+            Kind::TableByte => Some((base.wrapping_add(self.r(op.m)), 1)),
+            Kind::TableHalf => Some((base.wrapping_add(self.r(op.m) << 1), 2)),
+            _ => None,
+        }
     }
 }
 

@@ -160,7 +160,7 @@ fn command(launch: &Launch, log: &Path, socket: &Path) -> Result<Command> {
 }
 
 /// The board with its flash, its loader and its console, and nothing else.
-pub(super) fn board_command(launch: &Launch) -> Command {
+pub(crate) fn board_command(launch: &Launch) -> Command {
     let mut command = Command::new("qemu-system-arm");
     command.arg("-M").arg(format!("{},memory-backend=psram", launch.board.name()));
     command.arg("-object").arg(with_path("memory-backend-file,id=psram,size=16M,share=on,mem-path=", launch.flash));
@@ -188,7 +188,7 @@ fn with_path(before: &str, path: &Path) -> OsString {
     argument
 }
 
-fn with_path_then(before: &str, path: &Path, after: &str) -> OsString {
+pub(crate) fn with_path_then(before: &str, path: &Path, after: &str) -> OsString {
     let mut argument = with_path(before, path);
     argument.push(after);
     argument

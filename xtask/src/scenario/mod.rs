@@ -20,6 +20,7 @@ use crate::qemu::Reset;
 pub(crate) use fixture::Fixture;
 pub(crate) use report::{Row, summary};
 pub(crate) use run::{Calibration, Judged, Start, run};
+pub(crate) use seed::{SEED, Sequence};
 pub(crate) use situation::{CONFIRMED_BOOT, Situation, situations};
 pub(crate) use table::{Chapter, chapters, scenarios};
 
@@ -221,6 +222,8 @@ pub(crate) enum AnchorFile {
     RotationOld,
     /// After it: key three.
     RotationNew,
+    /// As the default, with a compiled-in floor that images of the first security counter are below.
+    RaisedFloor,
 }
 
 impl AnchorFile {
@@ -230,6 +233,7 @@ impl AnchorFile {
             Self::TwoOfThree => "trust-two-of-three.toml",
             Self::RotationOld => "trust-rotation-old.toml",
             Self::RotationNew => "trust-rotation-new.toml",
+            Self::RaisedFloor => "trust-raised-floor.toml",
         }
     }
 }

@@ -1,18 +1,18 @@
 //! Numbers that look random and are the same in every run: the moments at which the power is cut.
 
 /// The seed of every run; it is printed with a failure.
-pub(super) const SEED: u64 = 0x7477_696e_736c_6f74;
+pub(crate) const SEED: u64 = 0x7477_696e_736c_6f74;
 
 /// SplitMix64. Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
-pub(super) struct Sequence(u64);
+pub(crate) struct Sequence(u64);
 
 impl Sequence {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// The next number, in 1..=limit; 1 when the limit is 0.
-    pub(super) fn up_to(&mut self, limit: u64) -> u64 {
+    pub(crate) fn up_to(&mut self, limit: u64) -> u64 {
         self.next().checked_rem(limit).map_or(1, |number| number + 1)
     }
 

@@ -18,8 +18,13 @@ pub(super) fn decode(address: u32, first: u32, second: u32) -> Op {
         0b11 if op2 & 0b111_1000 == 0b011_0000 => wide_data::multiply(first, second),
         0b11 if op2 & 0b111_1000 == 0b011_1000 => wide_data::long_multiply(first, second),
         0b11 if op2 & 0b110_0000 == 0b000_0000 => undefined(4),
-        _ => unknown(4),
+        _ => coprocessor(second),
     }
+}
+
+/// This board's processor has no coprocessor but the floating-point unit.
+fn coprocessor(second: u32) -> Op {
+    if matches!(bits(second, 8, 4), 10 | 11) { unknown(4) } else { undefined(4) }
 }
 
 fn branch(address: u32, first: u32, second: u32) -> Op {

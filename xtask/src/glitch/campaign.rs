@@ -1,0 +1,332 @@
+//! Every fault of one host, tried.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use anyhow::{Result, ensure};
+use thumb_interpreter::{Attempt, End, Fault, Machine, Reference};
+
+use super::code::{Owner, Owners};
+use super::hosts::{Case, Host, Standing};
+use crate::scenario::Sequence;
+
+/// Threads that try faults.
+const THREADS: usize = 2;
+
+/// Seeded occurrences inside crypto and hash loops, a host.
+const SEEDED: u64 = 1000;
+
+/// Seeded later executions in our own code, a host, unless all are tried.
+const OCCURRENCES: u64 = 1000;
+
+/// A run is endless when it takes longer than two runs without fault and this many instructions.
+const PATIENCE: u64 = 1_000_000;
+
+/// A run without fault is never longer.
+const LONGEST: u64 = 50_000_000;
+
+/// How much is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What fits into some minutes: every address, and of the later executions in our own code some that a seed chooses.
+    Short,
+    /// Everything.
+    Full,
+}
+
+/// The kinds of faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// The first execution of an address.
+    First,
+    /// The first execution of an address, and the instruction behind it.
+    Pair,
+    /// Every execution of an address.
+    Every,
+    /// Any other execution of an address.
+    Later,
+    /// The same, and the instruction behind it.
+    LaterPair,
+}
+
+impl Kind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Pair => "pair",
+            Self::Every => "every",
+            Self::Later => "later",
+            Self::LaterPair => "later pair",
+        }
+    }
+}
+
+/// One fault to try.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trial {
+    pub(super) kind: Kind,
+    pub(super) fault: Fault,
+    pub(super) address: u32,
+    pub(super) owner: Owner,
+}
+
+/// How a fault ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Outcome {
+    /// The image starts.
+    Bypassed,
+    /// The image starts at the next boot, which has no fault: the fault has changed the flash.
+    BypassedLater,
+    /// Refused, or stopped, with the watchdog off.
+    Refused,
+    /// A fault was taken.
+    Faulted,
+    /// A reset was asked for.
+    Reset,
+    /// It went on without an end.
+    Endless,
+    /// The interpreter does not know an instruction that it met.
+    Unknown,
+}
+
+impl Outcome {
+    pub(super) const ALL: [Self; 7] = [Self::Bypassed, Self::BypassedLater, Self::Refused, Self::Faulted, Self::Reset, Self::Endless, Self::Unknown];
+
+    pub(super) const fn is_bypass(self) -> bool {
+        matches!(self, Self::Bypassed | Self::BypassedLater)
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Bypassed => "BYPASS",
+            Self::BypassedLater => "BYPASS at the next boot",
+            Self::Refused => "refused",
+            Self::Faulted => "fault",
+            Self::Reset => "reset",
+            Self::Endless => "endless",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A fault that was tried and did not end harmlessly, or whose end is not known.
+#[derive(Debug, Clone)]
+pub(super) struct Finding {
+    pub(super) trial: Trial,
+    pub(super) outcome: Outcome,
+    /// Where in the sources.
+    pub(super) place: String,
+    /// The instruction's number in the run without fault.
+    pub(super) number: u64,
+}
+
+/// What a host gave.
+pub(super) struct Results {
+    pub(super) case: Case,
+    /// Instructions of the run without fault.
+    pub(super) instructions: u64,
+    pub(super) addresses: usize,
+    pub(super) counts: BTreeMap<(Kind, Owner, Outcome), u64>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// A host whose run without fault is known.
+pub(super) struct Attack<'a> {
+    case: Case,
+    machine: Machine,
+    reference: Reference,
+    owners: Owners,
+    owner_of_each: Vec<Owner>,
+    limit: u64,
+    /// How a boot without fault ends from a flash that a fault has left.
+    next_boots: Mutex<HashMap<Vec<u8>, bool>>,
+    host: &'a Host,
+}
+
+impl<'a> Attack<'a> {
+    /// Records the run without fault, which must refuse the image.
+    pub(super) fn prepare(case: Case, host: &'a Host) -> Result<Self> {
+        let mut machine = host.machine();
+        let reference = Reference::record(&mut machine, LONGEST);
+        let console = reference.console();
+        ensure!(matches!(reference.end(), End::Resting(_)), "{case}: without a fault the loader does not halt but ends with {:?}", reference.end());
+        ensure!(console.lines().any(|line| line.starts_with("twinslot: halt code=")), "{case}: the loader does not say that it halts: {console:?}");
+        let owners = Owners::of(&host.loader.elf, &reference)?;
+        let owner_of_each = owners.of_each(&reference);
+        let limit = reference.len() * 2 + PATIENCE;
+        Ok(Self { case, machine, reference, owners, owner_of_each, limit, next_boots: Mutex::default(), host })
+    }
+
+    /// The run without fault.
+    pub(super) const fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// A machine to try faults on.
+    pub(super) fn machine(&self) -> Machine {
+        self.machine.clone()
+    }
+
+    /// The host.
+    pub(super) const fn case(&self) -> Case {
+        self.case
+    }
+
+    /// The longest run with a fault, in instructions.
+    pub(super) const fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// The host under attack.
+    pub(super) const fn host(&self) -> &Host {
+        self.host
+    }
+
+    /// Every fault of that extent.
+    pub(super) fn trials(&self, extent: Extent) -> Vec<Trial> {
+        let mut trials = Vec::new();
+        // The two hosts of a flaw go the same way through crypto and hash.
+        let with_crypto = extent == Extent::Full || self.case.standing == Standing::Confirmed;
+        for visit in self.reference.visits() {
+            let trial = |kind, fault, owner| Trial { kind, fault, address: visit.address, owner };
+            let owner = self.owner(visit.first);
+            trials.push(trial(Kind::First, Fault::One(visit.first), owner));
+            trials.push(trial(Kind::Pair, Fault::Pair(visit.first), owner));
+            trials.push(trial(Kind::Every, Fault::Every(visit.address), owner));
+            if visit.last != visit.first && self.owner(visit.last) != Owner::Ours {
+                trials.push(trial(Kind::Later, Fault::One(visit.last), self.owner(visit.last)));
+            }
+        }
+        self.make_everybodys_ours(&mut trials);
+        if with_crypto {
+            trials.extend(self.seeded());
+        }
+        trials.retain(|trial| with_crypto || trial.owner == Owner::Ours);
+        trials.extend(self.occurrences(extent));
+        trials
+    }
+
+    /// Left out at every execution, code that serves us as well as crypto is ours.
+    fn make_everybodys_ours(&self, trials: &mut [Trial]) {
+        let mut most_ours: HashMap<u32, Owner> = HashMap::new();
+        for (number, owner) in (0..).zip(&self.owner_of_each) {
+            let entry = most_ours.entry(self.reference.address(number)).or_insert(*owner);
+            *entry = (*entry).min(*owner);
+        }
+        for trial in trials.iter_mut().filter(|trial| trial.kind == Kind::Every) {
+            trial.owner = most_ours.get(&trial.address).copied().unwrap_or(trial.owner);
+        }
+    }
+
+    /// Occurrences inside crypto and hash loops, by seed.
+    fn seeded(&self) -> Vec<Trial> {
+        let numbers: Vec<u64> = self.numbers(|owner| owner != Owner::Ours);
+        choose(&numbers, SEEDED).map(|number| self.later(Kind::Later, Fault::One(number), number)).collect()
+    }
+
+    /// Occurrences in our own code behind the first one.
+    fn occurrences(&self, extent: Extent) -> Vec<Trial> {
+        let first: std::collections::HashSet<u64> = self.reference.visits().iter().map(|visit| visit.first).collect();
+        let mut numbers = self.numbers(|owner| owner == Owner::Ours);
+        numbers.retain(|number| !first.contains(number));
+        let chosen: Vec<u64> = match extent {
+            Extent::Full => numbers,
+            Extent::Short => choose(&numbers, OCCURRENCES).collect(),
+        };
+        let both = |number: u64| [self.later(Kind::Later, Fault::One(number), number), self.later(Kind::LaterPair, Fault::Pair(number), number)];
+        chosen.into_iter().flat_map(both).collect()
+    }
+
+    fn numbers(&self, wanted: impl Fn(Owner) -> bool) -> Vec<u64> {
+        (0..).zip(&self.owner_of_each).filter(|(_, owner)| wanted(**owner)).map(|(number, _)| number).collect()
+    }
+
+    fn later(&self, kind: Kind, fault: Fault, number: u64) -> Trial {
+        Trial { kind, fault, address: self.reference.address(number), owner: self.owner(number) }
+    }
+
+    fn owner(&self, number: u64) -> Owner {
+        usize::try_from(number).ok().and_then(|number| self.owner_of_each.get(number)).copied().unwrap_or(Owner::Ours)
+    }
+
+    /// Tries them all, on two threads.
+    pub(super) fn run(&self, trials: &[Trial]) -> Results {
+        let outcomes = Mutex::new(Vec::with_capacity(trials.len()));
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    let mut machine = self.machine();
+                    while let Some(trial) = trials.get(next.fetch_add(1, Relaxed)) {
+                        let outcome = self.attempt(&mut machine, trial.fault);
+                        if let Ok(mut outcomes) = outcomes.lock() {
+                            outcomes.push((*trial, outcome));
+                        }
+                    }
+                });
+            }
+        });
+        self.results(outcomes.into_inner().unwrap_or_default())
+    }
+
+    /// Tries one fault.
+    pub(super) fn attempt(&self, machine: &mut Machine, fault: Fault) -> Outcome {
+        let outcome = match self.reference.attempt(machine, fault, self.limit) {
+            Attempt::Same => return Outcome::Refused,
+            Attempt::Ended(End::Resting(_)) => Outcome::Refused,
+            Attempt::Ended(End::Started) => return Outcome::Bypassed,
+            Attempt::Ended(End::Faulted(_)) => Outcome::Faulted,
+            Attempt::Ended(End::Reset) => Outcome::Reset,
+            Attempt::Ended(End::Endless) => Outcome::Endless,
+            Attempt::Ended(End::Unknown) => Outcome::Unknown,
+        };
+        if self.starts_at_next_boot(machine) { Outcome::BypassedLater } else { outcome }
+    }
+
+    /// Whether the image starts at a boot without fault, from a flash that is not what a boot without fault leaves.
+    fn starts_at_next_boot(&self, machine: &mut Machine) -> bool {
+        if self.reference.leaves_same_flash(machine) {
+            return false;
+        }
+        let changed = machine.changed_flash();
+        if let Some(known) = self.next_boots.lock().ok().and_then(|known| known.get(&changed).copied()) {
+            return known;
+        }
+        machine.power_cycle();
+        let starts = machine.run(self.limit, None) == thumb_interpreter::Stop::End(End::Started);
+        if let Ok(mut known) = self.next_boots.lock() {
+            known.insert(changed, starts);
+        }
+        starts
+    }
+
+    fn results(&self, outcomes: Vec<(Trial, Outcome)>) -> Results {
+        let mut counts = BTreeMap::new();
+        let mut findings = Vec::new();
+        for (trial, outcome) in outcomes {
+            *counts.entry((trial.kind, trial.owner, outcome)).or_insert(0) += 1;
+            if outcome.is_bypass() || outcome == Outcome::Unknown {
+                let place = self.owners.words(trial.address).to_owned();
+                findings.push(Finding { trial, outcome, place, number: self.number(trial) });
+            }
+        }
+        findings.sort_by_key(|finding| (finding.outcome, finding.trial.kind, finding.trial.address, finding.number));
+        Results { case: self.case, instructions: self.reference.len(), addresses: self.reference.visits().len(), counts, findings }
+    }
+
+    fn number(&self, trial: Trial) -> u64 {
+        match trial.fault {
+            Fault::One(number) | Fault::Pair(number) => number,
+            Fault::Every(address) => self.reference.visits().iter().find(|visit| visit.address == address).map_or(0, |visit| visit.first),
+        }
+    }
+}
+
+/// So many of the numbers, by seed, each at most once.
+fn choose(numbers: &[u64], count: u64) -> impl Iterator<Item = u64> {
+    let mut sequence = Sequence::new(crate::scenario::SEED);
+    let limit = numbers.len() as u64;
+    let drawn: std::collections::BTreeSet<u64> = (0..count).map(|_| sequence.up_to(limit) - 1).collect();
+    drawn.into_iter().filter_map(|index| numbers.get(usize::try_from(index).ok()?).copied()).collect::<Vec<_>>().into_iter()
+}

@@ -1,0 +1,129 @@
+//! `cargo xtask glitch`: no single fault makes the loader start an image that it must refuse.
+//!
+//! The loader's own ELF runs in an interpreter (`xtask/interpreter`), on hosts whose only image it must refuse. A fault leaves an instruction out, or
+//! two that stand side by side. A fault is a bypass when an instruction of the image is fetched, in this boot or in the next one without a fault.
+//!
+//! The interpreter is held against QEMU in the same command, and the campaign against a build without hardening, in which it must find bypasses.
+
+mod campaign;
+mod code;
+mod hosts;
+mod oracle;
+mod patch;
+mod replay;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use thumb_interpreter::{End, Stop};
+
+use crate::emulate::hosttool;
+use crate::variant::Variant;
+use crate::workspace::Workspace;
+
+pub(crate) use campaign::Extent;
+use campaign::{Attack, Kind, Results, Trial};
+use code::Owner;
+use hosts::{Case, Flaw, Standing, Supply};
+use oracle::Compared;
+use replay::Replay;
+use report::Summary;
+
+/// The build without hardening: `tests/variants/unhardened.toml`.
+const UNHARDENED: &str = "unhardened";
+
+/// Where that build is attacked: the shortest run.
+const UNHARDENED_CASE: Case = Case { flaw: Flaw::ZeroSignature, standing: Standing::Confirmed };
+
+/// Faults that are tried in QEMU as well, a host.
+const FAULTS_IN_BOTH: usize = 4;
+
+/// More instructions than any boot of a small image takes.
+const LONGEST_BOOT: u64 = 50_000_000;
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) extent: Extent,
+    /// A file for the figures, as JSON.
+    pub(crate) json: Option<PathBuf>,
+    /// One fault only, as a finding names it.
+    pub(crate) replay: Option<String>,
+    /// One host only.
+    pub(crate) host: Option<String>,
+}
+
+impl Request {
+    /// What CI runs.
+    pub(crate) const CI: Self = Self { extent: Extent::Short, json: None, replay: None, host: None };
+}
+
+/// Runs what is asked for and returns the closing words; a bypass is an error.
+pub(crate) fn glitch(workspace: &Workspace, request: &Request) -> Result<String> {
+    let started = Instant::now();
+    let hosttool = hosttool(workspace)?;
+    let mut supply = Supply::new(workspace, &hosttool, &workspace.products("glitch")?)?;
+    if let Some(replay) = &request.replay {
+        return Replay::parse(replay)?.run(&mut supply);
+    }
+    let cases = request.host.as_deref().map_or_else(|| Ok(Case::all()), |name| Case::named(name).map(|case| vec![case]))?;
+    let of_unhardened = unhardened_bypasses(workspace, &hosttool)?;
+    let mut compared = check_good_image(&mut supply)?;
+    let mut results = Vec::new();
+    for case in cases {
+        results.push(attack(&mut supply, case, request.extent, &mut compared)?);
+    }
+    let summary = Summary::of(&results, compared, of_unhardened, started.elapsed());
+    if let Some(path) = &request.json {
+        write_json(path, &summary)?;
+    }
+    summary.judge()
+}
+
+/// A loader that refuses everything would give no bypass: it must start a good image.
+fn check_good_image(supply: &mut Supply) -> Result<Compared> {
+    let host = supply.good_host()?;
+    let mut machine = host.machine();
+    let stop = machine.run(LONGEST_BOOT, None);
+    ensure!(stop == Stop::End(End::Started), "the loader does not start a good image: {stop:?}, console {:?}", machine.console());
+    oracle::compare_run(&host).context("a good image")
+}
+
+/// Everything on one host: the run in QEMU as well, the faults, and some of the faults in QEMU as well.
+fn attack(supply: &mut Supply, case: Case, extent: Extent, compared: &mut Compared) -> Result<Results> {
+    let started = Instant::now();
+    let host = supply.host(case)?;
+    compared.add(oracle::compare_run(&host).with_context(|| case.to_string())?);
+    let attack = Attack::prepare(case, &host)?;
+    let trials = attack.trials(extent);
+    for trial in trials.iter().step_by((trials.len() / FAULTS_IN_BOTH).max(1)) {
+        compared.add(oracle::compare_fault(&attack, trial)?);
+    }
+    let results = attack.run(&trials);
+    println!("{}  {:.1} s", report::table(&results), started.elapsed().as_secs_f64());
+    Ok(results)
+}
+
+/// The campaign against the build without hardening, which must show bypasses.
+fn unhardened_bypasses(workspace: &Workspace, hosttool: &Path) -> Result<u64> {
+    let variant = Variant::make(workspace, UNHARDENED)?;
+    let mut supply = Supply::new(&variant.workspace, hosttool, &workspace.products("glitch-unhardened")?)?;
+    let host = supply.host(UNHARDENED_CASE)?;
+    let attack = Attack::prepare(UNHARDENED_CASE, &host)?;
+    let is_short = |trial: &Trial| trial.owner == Owner::Ours && matches!(trial.kind, Kind::First | Kind::Every);
+    let trials: Vec<Trial> = attack.trials(Extent::Short).into_iter().filter(is_short).collect();
+    let results = [attack.run(&trials)];
+    let bypasses = report::bypasses(&results, |_, _, _| true);
+    if bypasses == 0 {
+        bail!("the campaign finds no bypass in a build without hardening ({}): it is broken", variant.about);
+    }
+    println!("build without hardening ({}): {bypasses} bypasses, as there must be", variant.about);
+    Ok(bypasses)
+}
+
+fn write_json(path: &Path, summary: &Summary) -> Result<()> {
+    let text = serde_json::to_string(summary)?;
+    std::fs::write(path, format!("{text}\n")).with_context(|| format!("can not write {}", path.display()))
+}
