@@ -12,6 +12,8 @@ mod fault;
 mod machine;
 mod memory;
 mod op;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 pub use fault::{Attempt, Fault, Reference, Visit};

@@ -1,0 +1,136 @@
+//! Small programs, written as halfwords. What each must do is from the Armv7-M Architecture Reference Manual, chapter A7.7.
+
+use crate::{Attempt, End, Fault, Machine, Reference, Stop, Trap};
+
+const IMAGES: [std::ops::Range<u32>; 2] = [0x2100_0000..0x2200_0000, 0x2000_8000..0x2020_0000];
+const START: u32 = 0x40;
+const BRANCH_TO_ITSELF: u16 = 0xe7fe;
+
+/// A machine with a stack at 0x2000_1000 that runs `program` from 0x40 on.
+fn machine(program: &[u16]) -> Machine {
+    let mut code = vec![0; START as usize];
+    code[..4].copy_from_slice(&0x2000_1000_u32.to_le_bytes());
+    code[4..8].copy_from_slice(&(START | 1).to_le_bytes());
+    code.extend(program.iter().flat_map(|half| half.to_le_bytes()));
+    Machine::new(&code, &[0xff; 4096], IMAGES)
+}
+
+/// The registers once the program branches to itself.
+fn registers_after(program: &[u16]) -> [u32; 17] {
+    let mut machine = machine(&[program, &[BRANCH_TO_ITSELF]].concat());
+    let stop = machine.run(1000, None);
+    assert!(matches!(stop, Stop::End(End::Resting(_))), "{stop:?}");
+    machine.registers()
+}
+
+fn end_of(program: &[u16]) -> Stop {
+    machine(program).run(1000, None)
+}
+
+const NEGATIVE: u32 = 1 << 31;
+const ZERO: u32 = 1 << 30;
+const CARRY: u32 = 1 << 29;
+const OVERFLOW: u32 = 1 << 28;
+
+#[test]
+fn sums_and_differences_set_carry_and_overflow() {
+    // movs r0, #1; lsls r0, #31; subs r1, r0, #1; adds r2, r0, r0
+    let registers = registers_after(&[0x2001, 0x07c0, 0x1e41, 0x1802]);
+    assert_eq!((registers[0], registers[1], registers[2]), (0x8000_0000, 0x7fff_ffff, 0));
+    assert_eq!(registers[16], ZERO | CARRY | OVERFLOW);
+}
+
+#[test]
+fn a_comparison_with_a_larger_number_borrows() {
+    // movs r0, #1; cmp r0, #2
+    assert_eq!(registers_after(&[0x2001, 0x2802])[16], NEGATIVE);
+}
+
+#[test]
+fn an_it_block_runs_what_its_conditions_let_through_and_sets_no_flags() {
+    // movs r0, #0; ite eq; moveq r1, #5; movne r2, #6; movs r3, #7
+    let registers = registers_after(&[0x2000, 0xbf0c, 0x2105, 0x2206, 0x2307]);
+    assert_eq!(registers[1..4], [5, 0, 7]);
+}
+
+#[test]
+fn umaal_adds_both_halves_to_the_product() {
+    // mov.w r0, #-1; mov r1, r0; mov r2, r0; mov r3, r0; umaal r0, r1, r2, r3
+    let registers = registers_after(&[0xf04f, 0x30ff, 0x4601, 0x4602, 0x4603, 0xfbe2, 0x0163]);
+    assert_eq!((registers[0], registers[1]), (u32::MAX, u32::MAX), "(2^32 - 1)^2 + 2 (2^32 - 1) = 2^64 - 1");
+}
+
+#[test]
+fn lanes_saturate_each_for_itself() {
+    // movw r0, #0x01ff; movw r1, #0x0202; uqadd8 r2, r0, r1; uqsub8 r3, r0, r1
+    let registers = registers_after(&[0xf240, 0x10ff, 0xf240, 0x2102, 0xfa80, 0xf251, 0xfac0, 0xf351]);
+    assert_eq!((registers[2], registers[3]), (0x03ff, 0x00fd));
+}
+
+#[test]
+fn what_is_pushed_is_popped_and_the_stack_pointer_comes_back() {
+    // movs r4, #9; push {r4, lr}; movs r4, #0; pop {r4}; add sp, #4
+    let registers = registers_after(&[0x2409, 0xb510, 0x2400, 0xbc10, 0xb001]);
+    assert_eq!((registers[4], registers[13]), (9, 0x2000_1000));
+}
+
+#[test]
+fn stores_and_loads_of_all_widths_agree() {
+    // mov.w r0, #0x20000000; movs r1, #0x85; strb r1, [r0]; ldrsb.w r2, [r0]; ldr r3, [r0]
+    let registers = registers_after(&[0xf04f, 0x5000, 0x2185, 0x7001, 0xf990, 0x2000, 0x6803]);
+    assert_eq!((registers[2], registers[3]), (0xffff_ff85, 0x85));
+}
+
+#[test]
+fn each_way_to_leave_the_program_has_its_end() {
+    // movs r0, #0; bx r0
+    assert_eq!(end_of(&[0x2000, 0x4700]), Stop::End(End::Faulted(Trap::State)));
+    // movs r0, #1; lsls r0, #29; subs r0, #4; ldr r0, [r0]: below the RAM there is none
+    assert_eq!(end_of(&[0x2001, 0x0740, 0x3804, 0x6800]), Stop::End(End::Faulted(Trap::Memory)));
+    // udf
+    assert_eq!(end_of(&[0xde00]), Stop::End(End::Faulted(Trap::Undefined)));
+    // svc 0
+    assert_eq!(end_of(&[0xdf00]), Stop::End(End::Faulted(Trap::Call)));
+    // wfi
+    assert_eq!(end_of(&[0xbf30]), Stop::End(End::Resting(START)));
+    // vadd.f32 s0, s0, s0
+    assert_eq!(end_of(&[0xee30, 0x0a00]), Stop::End(End::Unknown));
+    // mov.w r0, #0x21000000; adds r0, #1; bx r0
+    assert_eq!(end_of(&[0xf04f, 0x5004, 0x3001, 0x4700]), Stop::End(End::Started));
+}
+
+/// movs r0, #3; loop: subs r0, #1; bne loop; wfi
+const COUNTDOWN: [u16; 4] = [0x2003, 0x3801, 0xd1fd, 0xbf30];
+
+#[test]
+fn a_recorded_run_knows_each_execution() {
+    let reference = Reference::record(&mut machine(&COUNTDOWN), 1000);
+    assert_eq!((reference.len(), reference.end()), (8, End::Resting(START + 6)));
+    let times: Vec<u64> = reference.visits().iter().map(|visit| visit.times).collect();
+    assert_eq!(times, [1, 3, 3, 1]);
+}
+
+#[test]
+fn faults_leave_out_what_they_name() {
+    let mut machine = machine(&COUNTDOWN);
+    let reference = Reference::record(&mut machine, 1000);
+    // One decrement less: one more round.
+    assert_eq!(reference.attempt(&mut machine, Fault::One(1), 1000), Attempt::Ended(End::Resting(START + 6)));
+    assert_eq!(machine.count(), 10);
+    // Neither decrement nor branch: it falls through to the end.
+    reference.attempt(&mut machine, Fault::Pair(1), 1000);
+    assert_eq!((machine.count(), machine.registers()[0]), (4, 3));
+    // Never a decrement: it never ends. A skipped instruction is there again afterwards.
+    assert_eq!(reference.attempt(&mut machine, Fault::Every(START + 2), 100_000), Attempt::Ended(End::Endless));
+    assert_eq!(reference.attempt(&mut machine, Fault::One(1), 1000), Attempt::Ended(End::Resting(START + 6)));
+}
+
+#[test]
+fn a_power_cycle_keeps_the_flash_and_nothing_else() {
+    // mov.w r0, #0x21000000; movs r1, #7; str r1, [r0]; mov.w r2, #0x20000000; str r1, [r2]; wfi
+    let mut machine = machine(&[0xf04f, 0x5004, 0x2107, 0x6001, 0xf04f, 0x5200, 0x6011, 0xbf30]);
+    machine.run(1000, None);
+    assert_eq!((machine.flash()[0], machine.bytes(0x2000_0000..0x2000_0001)[0]), (7, 7));
+    machine.power_cycle();
+    assert_eq!((machine.flash()[0], machine.bytes(0x2000_0000..0x2000_0001)[0], machine.pc()), (7, 0, START));
+}
