@@ -563,3 +563,102 @@ fn revoked_keys_that_repeat_or_are_too_many_are_no_list() {
     assert!(postcard::from_bytes::<RevokedKeys>(&encoded(7, &ids)).is_err());
     assert!(postcard::from_bytes::<RevokedKeys>(&encoded(2, &[[1; 8], [1; 8]])).is_err());
 }
+
+/// Storage whose logs hold these records and are erased behind them.
+fn logs_of<const WRITE: usize, const ERASE: usize>(geometry: Geometry, logs: [&[[u8; RECORD_SIZE]]; 2]) -> SimStorage<WRITE, ERASE> {
+    let mut storage = SimStorage::<WRITE, ERASE>::new(geometry);
+    for (region, records) in LOGS.into_iter().zip(logs) {
+        storage.put(region, &log_of(geometry, WRITE, records));
+    }
+    storage
+}
+
+#[test]
+fn of_two_records_with_one_sequence_the_first_log_s_stands_through_every_cut() {
+    for count in [1, 32] {
+        let fill = |floor| (0..count).map(|at| record(5 + at, floor)).collect::<Vec<_>>();
+        let start = logs_of::<4, 4096>(NOR, [&fill(1), &fill(2)]);
+        let mut journal = open(&mut start.clone());
+        assert_eq!((journal.state().map(|state| state.floor), journal.is_clean()), (Some(1), false));
+        for at in 0..6 {
+            for tear in Tear::ALL {
+                let mut storage = start.clone();
+                storage.flash.cut_at(at, tear, CacheLoss::All);
+                let _ = journal.repair(&mut storage, &POLICY);
+                storage.flash.power_on();
+                assert_eq!(floor(&mut storage), Some(1), "{count} records, cut {at} {tear:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_log_whose_first_place_holds_no_record_is_erased_before_it_is_used() {
+    let torn = [0x5a; RECORD_SIZE];
+    for (damaged, log) in LOGS.into_iter().enumerate() {
+        let good = [record(4, 4), record(5, 5)];
+        let bad = [torn, record(5, 5)];
+        let logs = if damaged == 0 { [&bad[..], &good[..]] } else { [&good[..], &bad[..]] };
+        let mut storage = logs_of::<4, 4096>(NOR, logs);
+        let erases = storage.flash.counters().erases;
+        commit(&mut storage, &state(6)).expect("good flash");
+        assert_eq!(storage.flash.counters().erases, erases + 1, "{log:?}");
+        assert!(Record::decode(storage.bytes(log).first_chunk().expect("a place"), &POLICY).is_some(), "the new record lies in its first place");
+    }
+}
+
+#[test]
+fn a_log_that_lacks_the_newest_record_is_erased_before_it_is_used() {
+    for (behind, log) in LOGS.into_iter().enumerate() {
+        let (older, newer) = ([record(4, 4)], [record(4, 4), record(5, 5)]);
+        let logs = if behind == 0 { [&older[..], &newer[..]] } else { [&newer[..], &older[..]] };
+        let mut storage = logs_of::<4, 4096>(NOR, logs);
+        let erases = storage.flash.counters().erases;
+        commit(&mut storage, &state(6)).expect("good flash");
+        assert_eq!(storage.flash.counters().erases, erases + 1);
+        assert!(Record::decode(storage.bytes(log).first_chunk().expect("a place"), &POLICY).is_some_and(|record| record.state.floor == 6));
+    }
+}
+
+#[test]
+fn a_journal_that_is_clean_or_lost_is_not_repaired() {
+    let mut storage = SimStorage::<4, 4096>::new(NOR);
+    assert_eq!(open(&mut storage).repair(&mut storage, &POLICY), Ok(()));
+    assert_eq!(storage.flash.counters().operations(), 0, "a lost journal is left as it is");
+    commit(&mut storage, &state(1)).expect("good flash");
+    let before = storage.flash.counters();
+    assert_eq!(open(&mut storage).repair(&mut storage, &POLICY), Ok(()));
+    assert_eq!(storage.flash.counters(), before, "a clean one as well");
+}
+
+#[test]
+fn nothing_is_written_where_neither_log_can_be_read() {
+    let mut storage = SimStorage::<4, 4096>::new(NOR);
+    commit(&mut storage, &state(1)).expect("good flash");
+    storage.fail_reads(Region::Log0);
+    assert!(!open(&mut storage).is_unreadable(), "one can");
+    storage.fail_reads(Region::Log1);
+    assert!(open(&mut storage).is_unreadable());
+    let before = storage.flash.counters();
+    assert_eq!(commit(&mut storage, &state(2)), Err(CommitError::Storage));
+    assert_eq!(storage.flash.counters(), before);
+    storage.flash.heal();
+    assert_eq!(floor(&mut storage), Some(1));
+}
+
+#[test]
+fn sequences_begin_above_what_an_unreadable_log_may_hold_and_are_not_wasted_otherwise() {
+    let mut storage = SimStorage::<4, 4096>::new(NOR);
+    assert!(open(&mut storage).next_sequence() <= 65, "1, and as many as two blank logs may have lost");
+    commit(&mut storage, &state(1)).expect("good flash");
+    let sequence = open(&mut storage).sequence();
+    assert_eq!(open(&mut storage).next_sequence(), sequence + 1);
+    storage.fail_reads(Region::Log1);
+    assert!(open(&mut storage).next_sequence() <= sequence + 65, "the newest record is known");
+
+    let mut storage = logs_of::<4, 4096>(NOR, [&[record(1_000_000, 7)], &[]]);
+    storage.fail_reads(Region::Log0);
+    assert!(commit(&mut storage, &state(8)).expect("the other log takes it") > 1 << 32);
+    storage.flash.heal();
+    assert_eq!(floor(&mut storage), Some(8));
+}

@@ -8,12 +8,14 @@ use anyhow::{Result, bail};
 use crate::bench::{Extent, bench};
 use crate::board::Board;
 use crate::cargo::cargo;
+use crate::coverage::{CoverageArguments, coverage};
 use crate::cuts::{Request, cuts};
 use crate::emulate::{self, emulate};
 use crate::explore::{ExploreArguments, explore};
 use crate::fuzz::{self, FuzzArguments};
+use crate::mutants::{MutantsArguments, Verdict};
 use crate::workspace::Workspace;
-use crate::{budget, demo, glitch, process, setup, size, test, tidy};
+use crate::{budget, demo, glitch, mutants, process, setup, size, test, tidy};
 
 /// One step: its name, and what it does.
 type Step = (&'static str, fn(&Workspace) -> Result<Ended>);
@@ -26,13 +28,15 @@ enum Ended {
     NotRun(String),
 }
 
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 19] = [
     ("setup", |workspace| setup::setup(workspace).map(Ended::Passed)),
     ("format", format),
     ("lint on the host", lint_host),
     ("lint firmware", lint_firmware),
     ("tidy", |workspace| tidy::tidy(workspace).map(Ended::Passed)),
     ("packages", |workspace| test::packages(workspace).map(Ended::Passed)),
+    ("coverage", |workspace| coverage(workspace, &CoverageArguments::SHORT).map(Ended::Passed)),
+    ("mutants", mutants),
     ("second readers", second_readers),
     ("fuzz", |workspace| fuzz::fuzz(workspace, &FuzzArguments::SHORT).map(Ended::Passed)),
     ("explore", |workspace| explore(workspace, &ExploreArguments::default()).map(Ended::Passed)),
@@ -115,6 +119,14 @@ fn second_readers(workspace: &Workspace) -> Result<Ended> {
     command.args(["test", "--quiet", "--package", "twinslot-tests", "--test", "ed25519", "--test", "oracle"]);
     process::run(command.env("TWINSLOT_FULL", "1"))?;
     Ok(Ended::Passed("second readers: ok".to_owned()))
+}
+
+/// The table is checked; making its rows takes hours.
+fn mutants(workspace: &Workspace) -> Result<Ended> {
+    Ok(match mutants::mutants(workspace, &MutantsArguments::CHECK)? {
+        Verdict::Whole(words) => Ended::Passed(words),
+        Verdict::InPart(words) => Ended::NotRun(words),
+    })
 }
 
 /// The shipped host tool has programming through a debug probe built in.

@@ -8,6 +8,7 @@ mod board;
 mod budget;
 mod cargo;
 mod ci;
+mod coverage;
 mod cuts;
 mod demo;
 mod elf;
@@ -16,6 +17,7 @@ mod explore;
 mod firmware;
 mod fuzz;
 mod glitch;
+mod mutants;
 mod plugin;
 mod process;
 mod qemu;
@@ -23,6 +25,7 @@ mod scenario;
 mod setup;
 mod size;
 mod test;
+mod test_module;
 mod tidy;
 mod variant;
 mod workspace;
@@ -66,6 +69,10 @@ enum Command {
     Size(JsonArgument),
     /// Measure boot instructions and packing against the budgets
     Bench(BenchArguments),
+    /// Measure which regions of the verifier its tests reach; those of decision, journal, install and formats must be all
+    Coverage(coverage::CoverageArguments),
+    /// Check the table of mutants of the verifier, or make its rows anew
+    Mutants(mutants::MutantsArguments),
     /// Check the rules of the house that a machine can check
     Tidy,
     /// Leave instructions of a loader out, one after the other: none may make it start an image that it must refuse
@@ -158,6 +165,8 @@ fn run(command: Command) -> Result<String> {
         Command::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments),
         Command::Size(JsonArgument { json }) => budget::report("size", &size::size(&workspace)?, json.as_deref()),
         Command::Bench(arguments) => budget::report("bench", &bench::bench(&workspace, arguments.extent())?, arguments.json.json.as_deref()),
+        Command::Coverage(arguments) => coverage::coverage(&workspace, &arguments),
+        Command::Mutants(arguments) => mutants::mutants(&workspace, &arguments).map(mutants::Verdict::words),
         Command::Tidy => tidy::tidy(&workspace),
         Command::Glitch(GlitchArguments { full, json, replay, host }) => {
             let extent = if full { glitch::Extent::Full } else { glitch::Extent::Short };

@@ -1,0 +1,109 @@
+//! The sources whose mutants are counted, and the names of all tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+
+use crate::test_module;
+use crate::workspace::Workspace;
+
+/// Where the verifier's sources are.
+const FOLDER: &str = "bootloader/src";
+
+/// Where the tests are that are not beside the code.
+const TESTS: &str = "tests/tests";
+
+/// The sources and the tests.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    pub(super) files: BTreeMap<String, Source>,
+    /// The name of every function in a file that has tests.
+    pub(super) functions: BTreeSet<String>,
+}
+
+/// One source file.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) path: String,
+    pub(super) hash: String,
+}
+
+impl Sources {
+    pub(super) fn read(workspace: &Workspace) -> Result<Self> {
+        let mut sources = Self::default();
+        for (path, text) in texts(workspace, FOLDER)? {
+            sources.functions.extend(functions(&text));
+            sources.files.insert(path.clone(), Source { hash: hash(&text), path });
+        }
+        for (_, text) in texts(workspace, TESTS)? {
+            sources.functions.extend(functions(&text));
+        }
+        Ok(sources)
+    }
+
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.files.keys().cloned().collect()
+    }
+
+    pub(super) fn file(&self, path: &str) -> Option<&Source> {
+        self.files.get(path)
+    }
+}
+
+/// Every Rust file below a folder of the checkout: its path in the checkout, and its text.
+fn texts(workspace: &Workspace, folder: &str) -> Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir(workspace.path(folder)).with_context(|| format!("can not list {folder}"))?;
+    for entry in entries {
+        let entry = entry?;
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            found.extend(texts(workspace, &path)?);
+        } else if Path::new(&path).extension().is_some_and(|ending| ending == "rs") {
+            let text = std::fs::read_to_string(entry.path()).with_context(|| format!("can not read {path}"))?;
+            found.push((path, text));
+        }
+    }
+    Ok(found)
+}
+
+/// SHA-256 over the lines of code: comments, blank lines and the tests at the end make no mutants.
+pub(super) fn hash(text: &str) -> String {
+    let mut hash = Sha256::new();
+    let code = text.lines().take(test_module::first_line(text).map_or(usize::MAX, |line| line - 1));
+    for line in code.map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")) {
+        hash.update(line.as_bytes());
+        hash.update(b"\n");
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The names behind `fn`.
+fn functions(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter_map(|line| {
+        let (_, rest) = line.split_once("fn ")?;
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_')?;
+        Some(rest[..end].to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_tests_do_not_change_a_hash_and_code_does() {
+        let code = "//! head\nfn f() -> u8 {\n    // why\n    1\n}\n\n#[cfg(test)]\nmod tests {}\n";
+        assert_eq!(hash(code), hash("fn f() -> u8 {\n1\n}\n"));
+        assert_ne!(hash(code), hash("fn f() -> u8 {\n2\n}\n"));
+        assert_ne!(hash(code), hash("fn f() -> u8 {\n}\n"));
+    }
+
+    #[test]
+    fn functions_are_found_by_their_name() {
+        let text = "    #[test]\n    fn a_rule_holds() {\npub(crate) const fn of<T>(x: T) {\n// fnord\n";
+        assert_eq!(functions(text).collect::<Vec<_>>(), ["a_rule_holds", "of"]);
+    }
+}
