@@ -2,7 +2,7 @@
 //!
 //! Private keys never leave this module but as a [`SigningKey`], which erases itself, and never appear in a message.
 
-use std::path::Path;
+use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
 use anyhow::Context as _;
 use ed25519_dalek::pkcs8::{KeypairBytes, spki::DecodePublicKey as _};
@@ -12,6 +12,7 @@ use twinslot_bootloader::{
     anchor::{KeyId, key_id},
     crypto::{Builtin, PublicKey, is_on_curve, is_strong_key},
 };
+use twinslot_config::test_keys;
 use zeroize::Zeroizing;
 
 use crate::{refusal::Refusal, report::Failure};
@@ -56,7 +57,8 @@ pub fn public_pem(key: &VerifyingKey) -> anyhow::Result<String> {
 /// Reads a private key.
 ///
 /// # Errors
-/// The file can not be read, holds no Ed25519 key, or the passphrase is missing or wrong.
+/// The file can not be read, holds no Ed25519 key, the passphrase is missing or wrong, or the key is neither encrypted nor a published test key and
+/// others than its owner may read it.
 pub fn read_private(path: &Path, passphrase: Option<&Secret>) -> Result<SigningKey, Failure> {
     let pem = read_text(path)?;
     let encrypted = pem.contains("BEGIN ENCRYPTED PRIVATE KEY");
@@ -65,8 +67,20 @@ pub fn read_private(path: &Path, passphrase: Option<&Secret>) -> Result<SigningK
         (true, None) => Err(refuse("the private key is encrypted: give --passphrase-file")),
         (true, Some(passphrase)) => SigningKey::from_pkcs8_encrypted_pem(&pem, passphrase.as_bytes())
             .map_err(|_| refuse("the passphrase is wrong, or the key is not Ed25519")),
-        (false, _) => SigningKey::from_pkcs8_pem(&pem).map_err(|_| refuse("not an Ed25519 private key in PKCS#8 PEM (hosttool keygen makes one)")),
+        (false, _) => {
+            let key = SigningKey::from_pkcs8_pem(&pem).map_err(|_| refuse("not an Ed25519 private key in PKCS#8 PEM (hosttool keygen makes one)"))?;
+            if is_open_to_others(path)? && !test_keys::is_published(&key.verifying_key().to_bytes()) {
+                return Err(refuse("others may read this private key, which is not encrypted: chmod 600 it, and make a new one if they did"));
+            }
+            Ok(key)
+        }
     }
+}
+
+/// Whether the file's group or everybody may read or change it.
+fn is_open_to_others(path: &Path) -> anyhow::Result<bool> {
+    let metadata = std::fs::metadata(path).with_context(|| format!("{}: can not be read", path.display()))?;
+    Ok(metadata.permissions().mode() & 0o077 != 0)
 }
 
 /// Reads and vets a public key.

@@ -43,6 +43,21 @@ fn we_read_keys_that_openssl_makes() {
 }
 
 #[test]
+fn a_private_key_that_others_may_read_signs_nothing() {
+    let bench = Bench::with_owner();
+    bench.done("pack --product lamp --version 1.0.0 --security-counter 1 --part firmware=firmware.bin -o x.slot");
+    let set_mode = |mode| std::fs::set_permissions(bench.path("owner.key.pem"), std::fs::Permissions::from_mode(mode)).expect("our own file");
+    for mode in [0o640, 0o604, 0o620, 0o644] {
+        set_mode(mode);
+        let refused = bench.run("sign x.slot --key owner.key.pem");
+        assert_eq!(refused.code, 1, "mode {mode:o}");
+        assert!(refused.stderr.contains("others may read this private key, which is not encrypted: chmod 600 it"), "{}", refused.stderr);
+    }
+    set_mode(0o400);
+    bench.done("sign x.slot --key owner.key.pem");
+}
+
+#[test]
 fn a_private_key_is_for_its_owner_only_and_is_never_overwritten() {
     let bench = Bench::new();
     bench.done("keygen --out k");
