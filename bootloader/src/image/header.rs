@@ -114,7 +114,7 @@ impl<'a> HeaderBytes<'a> {
     #[inline(never)]
     fn read_manifest(&self, manifest: &mut Manifest) -> Result<(), Rejection> {
         let body_end = PREFIX.saturating_add(self.body_len);
-        let body = self.bytes.get(PREFIX..body_end).ok_or(Rejection::BodyLengthOutOfRange)?;
+        let body = self.bytes.get(PREFIX..body_end).unwrap_or_default();
         let rest = manifest.read(body).map_err(|error| match error {
             DecodeError::Malformed => Rejection::BodyMalformed,
             DecodeError::NotCanonical => Rejection::BodyNotCanonical,
