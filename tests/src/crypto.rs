@@ -1,6 +1,6 @@
 //! A verification port that costs next to nothing: the same rules around it, no mathematics in it.
 
-use twinslot_bootloader::crypto::{Crypto, Digest, Point, PublicKey, Sha256, Signature, no_point, point_of};
+use twinslot_bootloader::crypto::{Crypto, Digest, Point, PublicKey, Sha256, Signature, point_of};
 
 /// Accepts what [`sign`] made. Anybody can sign; simulations are about power cuts and bits, not about mathematics.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,8 +34,8 @@ impl Crypto for CheapCrypto {
         CheapHash(0xcbf2_9ce4_8422_2325)
     }
 
-    fn recompute(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> Point {
-        if sign(key, message) == *signature { point_of(signature) } else { no_point(signature) }
+    fn recompute(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> Option<Point> {
+        (sign(key, message) == *signature).then(|| point_of(signature))
     }
 }
 

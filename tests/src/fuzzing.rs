@@ -52,8 +52,8 @@ impl Crypto for Credulous {
         CheapCrypto.sha256()
     }
 
-    fn recompute(&mut self, _key: &PublicKey, _message: &[u8], signature: &Signature) -> Point {
-        point_of(signature)
+    fn recompute(&mut self, _key: &PublicKey, _message: &[u8], signature: &Signature) -> Option<Point> {
+        Some(point_of(signature))
     }
 }
 

@@ -43,21 +43,21 @@ pub fn is_on_curve(key: &PublicKey) -> bool {
 }
 
 /// The point that R must be, by the strict rules of [`super::Crypto::recompute`].
-pub fn recompute_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> Point {
+#[must_use]
+pub fn recompute_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> Option<Point> {
     let [r, s] = halves(signature);
-    let refused = no_point(signature);
     let s = words(s);
     if !subtract(&mut s.clone(), &ORDER) || !is_strong_point(r) || !is_strong_point(key) {
-        return refused;
+        return None;
     }
     let (Ok(public), Ok(base)) = (CompressedY(*key).decompressed(), CompressedY(BASE).decompressed()) else {
-        return refused;
+        return None;
     };
     let k = challenge(r, key, message);
     if k != challenge(black_box(r), key, message) {
-        return refused;
+        return None;
     }
-    combine([(&s, &base), (&k, &core::ops::Neg::neg(&public))]).compressed().0
+    Some(combine([(&s, &base), (&k, &core::ops::Neg::neg(&public))]).compressed().0)
 }
 
 /// H(R, A, M) modulo L. Whoever prepares a signature for a hash that a fault has cut short meets a second one: it is computed twice.
@@ -76,13 +76,6 @@ pub fn point_of(signature: &Signature) -> Point {
 fn halves(signature: &Signature) -> [&[u8; 32]; 2] {
     const ZERO: [u8; 32] = [0; 32];
     [signature.first_chunk().unwrap_or(&ZERO), signature.last_chunk().unwrap_or(&ZERO)]
-}
-
-/// A value that R of this signature is not: its complement.
-#[must_use]
-#[inline(never)]
-pub fn no_point(signature: &Signature) -> Point {
-    halves(signature)[0].map(|byte| !byte)
 }
 
 /// Canonical (y < p) and not one of the eight small-order points. Says nothing about being on the curve.
@@ -173,15 +166,13 @@ mod tests {
     }
 
     fn verify_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
-        recompute_strict(key, message, signature) == point_of(signature)
+        recompute_strict(key, message, signature) == Some(point_of(signature))
     }
 
     #[test]
-    fn a_refusal_is_never_the_point_of_the_signature() {
+    fn what_breaks_a_strict_rule_has_no_point() {
         for byte in [0, 1, 0x7f, 0x80, 0xff] {
-            let signature = [byte; 64];
-            assert_ne!(no_point(&signature), point_of(&signature));
-            assert_eq!(recompute_strict(&[0; 32], b"", &signature), no_point(&signature));
+            assert_eq!(recompute_strict(&[0; 32], b"", &[byte; 64]), None);
         }
     }
 

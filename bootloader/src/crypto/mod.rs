@@ -7,7 +7,7 @@ mod ed25519;
 mod sha256;
 mod sha512;
 
-pub use ed25519::{is_on_curve, is_strong_key, no_point, point_of, recompute_strict};
+pub use ed25519::{is_on_curve, is_strong_key, point_of, recompute_strict};
 use sha2::Digest as _;
 pub use sha256::CompactSha256;
 
@@ -43,13 +43,13 @@ pub trait Crypto {
     /// Recomputes R of `signature` over `message` under `key`: \[S\]B - \[k\]A, encoded. The signature holds when that is its R. So the verdict is a
     /// value, which no skipped branch can make right.
     ///
-    /// By the *strict* rules: canonical S below L, canonical A and R, neither of small order, and the cofactorless equation; when one of them does
-    /// not hold, [`no_point`]. Source: RFC 8032 section 5.1.7; Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs".
-    fn recompute(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> Point;
+    /// By the *strict* rules: canonical S below L, canonical A and R, neither of small order, and the cofactorless equation; `None` when one of them
+    /// does not hold. Source: RFC 8032 section 5.1.7; Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs".
+    fn recompute(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> Option<Point>;
 
     /// Whether `signature` over `message` holds under `key` by the rules of [`Crypto::recompute`].
     fn verify_ed25519(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
-        self.recompute(key, message, signature) == point_of(signature)
+        self.recompute(key, message, signature) == Some(point_of(signature))
     }
 
     /// Hashes one byte string.
@@ -89,7 +89,7 @@ impl Crypto for Builtin {
         sha2::Sha256::new()
     }
 
-    fn recompute(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> Point {
+    fn recompute(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> Option<Point> {
         recompute_strict(key, message, signature)
     }
 }
@@ -105,7 +105,7 @@ impl Crypto for Compact {
         CompactSha256::new()
     }
 
-    fn recompute(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> Point {
+    fn recompute(&mut self, key: &PublicKey, message: &[u8], signature: &Signature) -> Option<Point> {
         recompute_strict(key, message, signature)
     }
 }

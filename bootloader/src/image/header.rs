@@ -251,8 +251,9 @@ fn check_signatures(framed: &HeaderBytes<'_>, anchor: &TrustAnchor, revoked: &[K
         if revoked.contains(id) {
             continue;
         }
-        let mut point = crypto::no_point(signature);
-        *black_box(&mut point) = crypto.recompute(&key.public, framed.signed(), signature);
+        // R's complement: the recomputed point has to be written, or it is not R.
+        let mut point = crypto::point_of(signature).map(|byte| !byte);
+        *black_box(&mut point) = crypto.recompute(&key.public, framed.signed(), signature).ok_or(Rejection::BadSignature)?;
         if !signature.starts_with(&point) {
             return Err(Rejection::BadSignature);
         }
