@@ -208,7 +208,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
             return;
         }
         match self.first_bad_chunk() {
-            None => {
+            None if complete || !self.is_in_one_unit::<S::Flash>() => {
                 self.next = self.table.count();
                 self.header_written = complete;
             }
@@ -219,9 +219,16 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
                 self.kept = if kept > HEADER_SIZE_U64 { kept } else { 0 };
                 self.next = self.kept.saturating_sub(HEADER_SIZE_U64).checked_div(CHUNK_SIZE).unwrap_or(0);
             }
-            Some(_) => {}
+            _ => {}
         }
         self.erased = self.kept;
+    }
+
+    /// Whether one erase takes header and chunks. Cut, it may leave chunks behind a header that reads blank, in a unit that is not to be relied on;
+    /// where there are more units the header's is erased last.
+    fn is_in_one_unit<F: NorFlash>(&self) -> bool {
+        let last = self.table.count().saturating_sub(1);
+        self.table.range(last).end <= F::ERASE_SIZE as u64
     }
 
     fn read_header(&mut self) -> Result<[u8; HEADER_SIZE], StorageError> {

@@ -44,7 +44,7 @@ fn explored(extent: Extent) -> Report {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     run(extent, threads, |life| {
         if extent == Extent::Full {
-            println!("{life}");
+            println!("explored {life}");
         }
     })
 }

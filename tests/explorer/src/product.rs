@@ -11,6 +11,7 @@ use crate::life::{LIVES, Life};
 use crate::replay::replay;
 use crate::script::{Causes, Script};
 use crate::search::{Budget, Job, Tally, Violation, explore};
+use crate::storm::weather;
 
 /// How much is explored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,9 @@ const GLANCE: &str = "unequal";
 
 /// Flashes so large that every cause is tried in the full extent only.
 const LARGE: [&str; 2] = ["32/131072", "disk"];
+
+/// Lives that go through storms of cuts.
+const STORMY: [&str; 4] = ["update", "update-full-0", "hangs", "revoke"];
 
 /// Lives on which three cuts are combined.
 const TRIPLE: [&str; 3] = ["update", "update-full-0", "hangs"];
@@ -106,14 +110,20 @@ impl Report {
 pub fn run(extent: Extent, threads: usize, tell: impl Fn(&str) + Sync) -> Report {
     let begin = Instant::now();
     let jobs = jobs(extent);
+    let storms = storms(extent);
     let (next, report) = (AtomicUsize::new(0), Mutex::new((BTreeMap::new(), Vec::new())));
     let work = || {
-        while let Some((row, job)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let explored = explore(*job);
-            tell(&format!("{row} {}", job.life.name));
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let (row, explored) = match (jobs.get(number), storms.get(number.saturating_sub(jobs.len()))) {
+                (Some((row, job)), _) => (row.to_string(), explore(*job)),
+                (None, Some((board, life))) => (format!("{} storms", board.name), weather(board, life)),
+                (None, None) => return,
+            };
+            tell(&row);
             let mut report = report.lock().expect("no thread panics with the lock");
             match explored {
-                Ok(tally) => add(report.0.entry(row.to_string()).or_default(), tally),
+                Ok(tally) => add(report.0.entry(row).or_default(), tally),
                 Err(violation) => report.1.push(shortest(*violation)),
             }
         }
@@ -132,6 +142,12 @@ fn add(row: &mut (u64, Tally), tally: Tally) {
     row.0 += 1;
     row.1.transitions += tally.transitions;
     row.1.states += tally.states;
+}
+
+/// Flashes and lives that go through storms.
+fn storms(extent: Extent) -> Vec<(&'static Board, &'static Life)> {
+    let boards = BOARDS.iter().filter(|board| extent == Extent::Full || !LARGE.contains(&board.name));
+    boards.flat_map(|board| STORMY.iter().filter_map(move |name| Some((board, Life::named(name)?)))).filter(|_| extent != Extent::Glance).collect()
 }
 
 /// The longest jobs first, so that threads end together.

@@ -1,5 +1,7 @@
 //! What can be seen in a flash at a moment of a life, as far as rules need it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use twinslot_bootloader::journal::{Phase, SlotState, State};
@@ -13,6 +15,13 @@ use crate::cast::Role;
 use crate::content::Content;
 use crate::reader::{self, Found};
 use twinslot_tests::model::Truth;
+
+/// How many flashes a thread remembers.
+const REMEMBERED: usize = 100_000;
+
+thread_local! {
+    static SEEN: RefCell<HashMap<(&'static str, [u64; 2]), View>> = RefCell::new(HashMap::new());
+}
 
 /// What can be seen.
 #[derive(Debug, Clone)]
@@ -28,13 +37,27 @@ pub struct View {
 }
 
 impl View {
-    /// Looks at a flash, a range of which can not be read.
+    /// Looks at a flash, a range of which can not be read. What was seen in a whole flash is remembered for a while: most cuts leave what another left.
     #[must_use]
     pub fn of(board: &Board, content: &Content, unreadable: Option<&Range<usize>>) -> Self {
+        if unreadable.is_some() {
+            return Self::look(board, content, unreadable);
+        }
+        let key = (board.name, content.key());
+        SEEN.with_borrow_mut(|seen| {
+            if seen.len() > REMEMBERED {
+                seen.clear();
+            }
+            seen.entry(key).or_insert_with(|| Self::look(board, content, None)).clone()
+        })
+    }
+
+    fn look(board: &Board, content: &Content, unreadable: Option<&Range<usize>>) -> Self {
         let newest = reader::newest(board, content, unreadable);
         let truths = reader::truths(board, content, newest.as_ref().map(|found| &found.state), unreadable);
         let image = |slot| reader::image_in(board, content, slot);
-        Self { newest, truths, images: BySlot { a: image(Slot::A), b: image(Slot::B) }, is_settled: !content.is_flickering() }
+        let images = BySlot { a: image(Slot::A), b: image(Slot::B) };
+        Self { newest, truths, images, is_settled: !content.is_flickering() }
     }
 
     /// The boot state.

@@ -1,0 +1,36 @@
+//! What the explorer found in the product, each as the script that showed it.
+
+use twinslot_explorer::replay::replay;
+use twinslot_explorer::script::Script;
+
+#[track_caller]
+fn assert_lives(line: &str) {
+    let script: Script = line.parse().expect("a script");
+    let mut steps = 0;
+    if let Err(broken) = replay(&script, |_| steps += 1) {
+        panic!("{line}\n{broken}");
+    }
+    assert!(steps > script.troubles.len() + 4, "the life is over after {steps} steps");
+}
+
+#[test]
+fn a_log_whose_erase_was_cut_behind_its_first_records_is_erased_before_it_is_used() {
+    assert_lives("4/4096 update-full-0 true-cause 1:cut@7/tail/kept");
+    assert_lives("unequal update true-cause 2:cut@1/tail/kept");
+}
+
+#[test]
+fn before_a_log_is_erased_the_newest_state_lies_in_cells_that_were_not_cut() {
+    assert_lives("1/128 update-full-0 true-cause 1:cut@21/flicker-back/kept 2:cut@3/head/kept");
+}
+
+#[test]
+fn a_writer_that_comes_late_does_not_overwrite_an_armed_trial() {
+    assert_lives("1/128 two-writers true-cause 3:cut@0/unreported/kept");
+    assert_lives("1/128 two-writers true-cause");
+}
+
+#[test]
+fn a_header_is_not_written_into_a_unit_whose_erase_was_cut_in_front_of_whole_chunks() {
+    assert_lives("16/2048 update true-cause 1:cut@4/head/kept 3:cut@0/head/kept");
+}
