@@ -578,11 +578,11 @@ fn of_two_records_with_one_sequence_the_first_log_s_stands_through_every_cut() {
     for count in [1, 32] {
         let fill = |floor| (0..count).map(|at| record(5 + at, floor)).collect::<Vec<_>>();
         let start = logs_of::<4, 4096>(NOR, [&fill(1), &fill(2)]);
-        let mut journal = open(&mut start.clone());
-        assert_eq!((journal.state().map(|state| state.floor), journal.is_clean()), (Some(1), false));
         for at in 0..6 {
             for tear in Tear::ALL {
                 let mut storage = start.clone();
+                let mut journal = open(&mut storage);
+                assert_eq!((journal.state().map(|state| state.floor), journal.is_clean()), (Some(1), false));
                 storage.flash.cut_at(at, tear, CacheLoss::All);
                 let _ = journal.repair(&mut storage, &POLICY);
                 storage.flash.power_on();

@@ -33,6 +33,11 @@ pub(super) fn is_current(sources: &Sources, table: &Table, path: &str) -> bool {
     table.entry(path).is_some_and(|entry| !is_stale(sources, entry) && lost_killers(sources, entry).is_empty())
 }
 
+/// Whether a test of this name is still there.
+pub(super) fn exists(sources: &Sources, test: &str) -> bool {
+    test == ENDLESS || sources.functions.contains(test.rsplit([' ', ':']).next().unwrap_or_default())
+}
+
 fn is_stale(sources: &Sources, entry: &Entry) -> bool {
     sources.file(&entry.path).is_none_or(|source| source.hash != entry.hash)
 }
@@ -50,8 +55,7 @@ fn wrong_with(sources: &Sources, entry: &Entry) -> Vec<String> {
 }
 
 fn lost_killers<'a>(sources: &Sources, entry: &'a Entry) -> Vec<(&'a str, &'a str)> {
-    let is_there = |test: &str| test == ENDLESS || sources.functions.contains(test.rsplit([' ', ':']).next().unwrap_or_default());
-    entry.killed.iter().filter(|(_, test)| !is_there(test)).map(|(mutant, test)| (mutant.as_str(), test.as_str())).collect()
+    entry.killed.iter().filter(|(_, test)| !exists(sources, test)).map(|(mutant, test)| (mutant.as_str(), test.as_str())).collect()
 }
 
 #[cfg(test)]

@@ -18,8 +18,11 @@ use serde::Serialize;
 
 use crate::workspace::Workspace;
 use check::Findings;
-use source::Sources;
+use outcomes::Fate;
+use record::Record;
+use source::{Source, Sources};
 use table::Table;
+use tool::Tool;
 
 /// The words of the command line.
 #[derive(Debug, Args)]
@@ -75,24 +78,36 @@ struct Figures {
 pub(crate) fn mutants(workspace: &Workspace, arguments: &MutantsArguments) -> Result<Verdict> {
     let sources = Sources::read(workspace)?;
     let mut table = Table::read(workspace)?;
-    for path in asked_for(arguments, &sources, &table)? {
-        let source = sources.file(&path).with_context(|| format!("{path} is no source file of the verifier"))?;
-        let record = tool::test(workspace, source, !arguments.full)?;
-        table.replace(record.entry(workspace, source)?);
-        table.write(workspace)?;
-        println!("{path}: {}", record.words());
+    for batch in tool::batches(asked_for(arguments, &sources, &table)?) {
+        run(workspace, &sources, &mut table, &batch, arguments)?;
     }
     judge(arguments, &sources, &table)
 }
 
-fn asked_for(arguments: &MutantsArguments, sources: &Sources, table: &Table) -> Result<Vec<String>> {
-    if arguments.full {
-        return Ok(sources.paths());
+fn asked_for(arguments: &MutantsArguments, sources: &Sources, table: &Table) -> Result<Vec<Source>> {
+    let paths = if arguments.full {
+        sources.paths()
+    } else if arguments.stale {
+        sources.paths().into_iter().filter(|path| !check::is_current(sources, table, path)).collect()
+    } else {
+        arguments.run.clone()
+    };
+    paths.iter().map(|path| sources.file(path).cloned().with_context(|| format!("{path} is no source file of the verifier"))).collect()
+}
+
+/// Makes the rows of files that are run together.
+fn run(workspace: &Workspace, sources: &Sources, table: &mut Table, batch: &[Source], arguments: &MutantsArguments) -> Result<()> {
+    let tool = Tool::installed(workspace)?;
+    let mut records = batch.iter().map(|source| Record::open(workspace, source)).collect::<Result<Vec<_>>>()?;
+    for record in &mut records {
+        record.fates.retain(|_, fate| !arguments.full && !matches!(fate, Fate::Killed(test) if !check::exists(sources, test)));
     }
-    if arguments.stale {
-        return Ok(sources.paths().into_iter().filter(|path| !check::is_current(sources, table, path)).collect());
+    tool.test(workspace, &mut records)?;
+    for record in &records {
+        table.replace(record.entry(workspace, &tool.version)?);
+        println!("{}", record.words());
     }
-    Ok(arguments.run.clone())
+    table.write(workspace)
 }
 
 fn judge(arguments: &MutantsArguments, sources: &Sources, table: &Table) -> Result<Verdict> {

@@ -1,65 +1,59 @@
 //! What is known so far of the mutants of one source file. It outlives an interrupted run.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::outcomes::{self, Fate};
+use super::outcomes::Fate;
 use super::source::Source;
 use super::table::Entry;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The fate of each mutant, by its name.
+/// The fate of each mutant of a source file as it is now, by the mutant's name.
 #[derive(Debug)]
 pub(super) struct Record {
-    folder: PathBuf,
-    tool: String,
+    pub(super) source: Source,
     pub(super) fates: BTreeMap<String, Fate>,
+    file: PathBuf,
 }
 
 impl Record {
-    /// What earlier runs left in `folder`, survivors apart: the tests may have become better.
-    pub(super) fn resume(folder: &Path, tool: &str) -> Result<Self> {
-        let mut record = Self { folder: folder.to_owned(), tool: tool.to_owned(), fates: BTreeMap::new() };
-        if let Ok(text) = std::fs::read_to_string(record.file()) {
-            record.fates = serde_json::from_str(&text).with_context(|| format!("{} is no record", record.file().display()))?;
-        }
-        record.harvest()?;
-        record.fates.retain(|_, fate| *fate != Fate::Survived);
-        Ok(record)
+    /// What earlier runs left for this very source.
+    pub(super) fn open(workspace: &Workspace, source: &Source) -> Result<Self> {
+        let name = format!("{}-{}.json", source.path.replace(['/', '.'], "-"), source.hash.get(..12).unwrap_or_default());
+        let file = workspace.products("mutants")?.join(name);
+        let fates = match std::fs::read_to_string(&file) {
+            Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} is no record", file.display()))?,
+            Err(_) => BTreeMap::new(),
+        };
+        Ok(Self { source: source.clone(), fates, file })
     }
 
-    /// Takes over what the last run of the tool left, and forgets the run.
-    pub(super) fn harvest(&mut self) -> Result<()> {
-        let left = self.folder.join("mutants.out");
-        self.fates.extend(outcomes::read(&left)?);
-        std::fs::write(self.file(), serde_json::to_string_pretty(&self.fates)?).context("can not write the record")?;
-        if left.exists() {
-            std::fs::remove_dir_all(&left).with_context(|| format!("can not remove {}", left.display()))?;
-        }
-        Ok(())
+    pub(super) fn save(&self) -> Result<()> {
+        let text = serde_json::to_string_pretty(&self.fates)?;
+        std::fs::write(&self.file, text).with_context(|| format!("can not write {}", self.file.display()))
     }
 
-    fn file(&self) -> PathBuf {
-        self.folder.join("fates.json")
+    /// Whether a mutant of this name is one of this file.
+    pub(super) fn has(&self, mutant: &str) -> bool {
+        mutant.strip_prefix(&self.source.path).is_some_and(|rest| rest.starts_with(':'))
     }
 
     /// The rows for the table.
-    pub(super) fn entry(&self, workspace: &Workspace, source: &Source) -> Result<Entry> {
-        let prefix = format!("{}:", source.path);
-        let key = |name: &String| name.strip_prefix(&prefix).unwrap_or(name).to_owned();
+    pub(super) fn entry(&self, workspace: &Workspace, tool: &str) -> Result<Entry> {
+        let key = |name: &String| name.strip_prefix(&self.source.path).unwrap_or(name).trim_start_matches(':').to_owned();
         let named = |wanted: fn(&Fate) -> Option<&str>| {
             let rows = self.fates.iter().filter_map(|(name, fate)| Some((key(name), wanted(fate)?.to_owned())));
             rows.collect::<BTreeMap<String, String>>()
         };
         Ok(Entry {
-            path: source.path.clone(),
-            hash: source.hash.clone(),
+            path: self.source.path.clone(),
+            hash: self.source.hash.clone(),
             commit: commit(workspace)?,
-            tool: self.tool.clone(),
+            tool: tool.to_owned(),
             unviable: named(|fate| (*fate == Fate::Unviable).then_some("")).into_keys().collect(),
             killed: named(|fate| if let Fate::Killed(test) = fate { Some(test) } else { None }),
             survivors: named(|fate| (*fate == Fate::Survived).then_some("")),
@@ -68,7 +62,7 @@ impl Record {
 
     pub(super) fn words(&self) -> String {
         let count = |wanted: fn(&Fate) -> bool| self.fates.values().filter(|fate| wanted(fate)).count();
-        format!("{} survive of {}", count(|fate| *fate == Fate::Survived), count(|fate| *fate != Fate::Unviable))
+        format!("{}: {} survive of {}", self.source.path, count(|fate| *fate == Fate::Survived), count(|fate| *fate != Fate::Unviable))
     }
 }
 

@@ -57,7 +57,7 @@ impl Table {
     }
 
     pub(super) fn write(&self, workspace: &Workspace) -> Result<()> {
-        let text = format!("{HEAD}{}", toml::to_string(self).context("the table has a key that TOML does not take")?);
+        let text = format!("{HEAD}{}", toml::to_string_pretty(self).context("the table has a key that TOML does not take")?);
         std::fs::write(workspace.path(PATH), text).with_context(|| format!("can not write {PATH}"))
     }
 
@@ -116,7 +116,7 @@ pub(super) mod tests {
     #[test]
     fn a_table_is_read_as_it_was_written() {
         let table = Table { files: vec![entry("a.rs", &[("3:1: replace x with \"y\"", "it is a name")]), entry("b.rs", &[])] };
-        let text = toml::to_string(&table).expect("a table");
+        let text = toml::to_string_pretty(&table).expect("a table");
         assert_eq!(toml::from_str::<Table>(&text).expect("the same"), table);
     }
 

@@ -1,11 +1,12 @@
-//! Runs cargo-mutants over one source file, in two passes: first the tests nearest to the file, which notice most mutants, then all tests on the rest.
+//! Runs cargo-mutants over source files, in two passes: first the tests nearest to the files, which notice most mutants, then all tests on the rest.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use super::outcomes::Fate;
+use super::outcomes::{self, Fate};
 use super::record::Record;
 use super::source::Source;
 use crate::cargo::cargo;
@@ -14,7 +15,7 @@ use crate::workspace::Workspace;
 
 /// The tests that are nearest to a file or folder; what is not named here begins with the last row.
 const NEAR: [(&str, &[&str]); 5] = [
-    ("bootloader/src/journal/", &["--lib", "--test=journal"]),
+    ("bootloader/src/journal/", &["--test=journal"]),
     ("bootloader/src/install/", &["--test=install"]),
     ("bootloader/src/image/", &["--test=rejections", "--test=formats"]),
     ("bootloader/src/crypto/", &["--lib", "--test=rejections"]),
@@ -24,63 +25,123 @@ const NEAR: [(&str, &[&str]); 5] = [
 /// All tests that can notice a mutant within seconds.
 const ALL: [&str; 7] = ["--lib", "--test=journal", "--test=install", "--test=rules", "--test=rejections", "--test=formats", "--test=regressions"];
 
+/// The sources that an interrupted run was about, beside what it left.
+const STAMP: &str = "sources.json";
+
 #[derive(Deserialize)]
 struct Listed {
     name: String,
 }
 
-/// Tests every mutant of a file that has no fate yet. With `resumed`, what an interrupted run left of this very source counts.
-pub(super) fn test(workspace: &Workspace, source: &Source, resumed: bool) -> Result<Record> {
-    let tool = version(workspace)?;
-    let slug = source.path.replace(['/', '.'], "-");
-    let folder = workspace.products("mutants")?.join(format!("{slug}-{}", &source.hash[..12]));
-    if !resumed && folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("can not remove {}", folder.display()))?;
+/// cargo-mutants, and where it leaves what it finds.
+#[derive(Debug)]
+pub(super) struct Tool {
+    /// Its name and version.
+    pub(super) version: String,
+    folder: PathBuf,
+}
+
+impl Tool {
+    /// The installed one.
+    pub(super) fn installed(workspace: &Workspace) -> Result<Self> {
+        let ask = |tool: &str| process::output_of(cargo(workspace).args([tool, "--version"]));
+        ask("nextest").context("cargo-nextest is needed: `cargo install --locked cargo-nextest`")?;
+        let output = ask("mutants").context("cargo-mutants is needed: `cargo install --locked cargo-mutants`")?;
+        let version = String::from_utf8_lossy(&output).trim().to_owned();
+        Ok(Self { version, folder: workspace.products("mutants")?.join("run") })
     }
-    std::fs::create_dir_all(&folder).with_context(|| format!("can not make {}", folder.display()))?;
-    let mut record = Record::resume(&folder, &tool)?;
-    let names = list(workspace, source)?;
-    record.fates.retain(|name, _| names.contains(name));
-    let (_, near) = NEAR.iter().find(|(prefix, _)| source.path.starts_with(prefix)).context("the last row takes every file")?;
-    let unknown: Vec<&String> = names.iter().filter(|name| !record.fates.contains_key(*name)).collect();
-    pass(workspace, source, &folder, near, &unknown)?;
-    record.harvest()?;
-    let left: Vec<&String> = names.iter().filter(|name| record.fates.get(*name).is_none_or(|fate| *fate == Fate::Survived)).collect();
-    pass(workspace, source, &folder, &ALL, &left)?;
-    record.harvest()?;
-    let without = names.iter().find(|name| !record.fates.contains_key(*name));
-    ensure!(without.is_none(), "cargo-mutants said nothing of {}", without.map_or("", String::as_str));
-    Ok(record)
-}
 
-fn version(workspace: &Workspace) -> Result<String> {
-    let ask = |tool: &str| process::output_of(cargo(workspace).args([tool, "--version"]));
-    ask("nextest").context("cargo-nextest is needed: `cargo install --locked cargo-nextest`")?;
-    let output = ask("mutants").context("cargo-mutants is needed: `cargo install --locked cargo-mutants`")?;
-    Ok(String::from_utf8_lossy(&output).trim().to_owned())
-}
-
-fn list(workspace: &Workspace, source: &Source) -> Result<Vec<String>> {
-    let output = process::output_of(cargo(workspace).args(["mutants", "--list", "--json", "--file", &source.path]))?;
-    let listed: Vec<Listed> = serde_json::from_slice(&output).context("cargo-mutants lists something else than mutants")?;
-    Ok(listed.into_iter().map(|mutant| mutant.name).collect())
-}
-
-/// Tests these mutants with these tests. That some survive is no failure here.
-fn pass(workspace: &Workspace, source: &Source, folder: &Path, tests: &[&str], names: &[&String]) -> Result<()> {
-    if names.is_empty() {
-        return Ok(());
+    /// Finds the fate of every mutant of these files. What is known of a killed one is believed, survivors are tried again: tests get better.
+    pub(super) fn test(&self, workspace: &Workspace, records: &mut [Record]) -> Result<()> {
+        self.harvest(records)?;
+        let names = list(workspace, records)?;
+        for record in records.iter_mut() {
+            record.fates.retain(|name, fate| names.contains(name) && *fate != Fate::Survived);
+        }
+        let unknown = names.iter().filter(|name| fate(records, name).is_none());
+        self.pass(workspace, records, near(records), &unknown.collect::<Vec<_>>())?;
+        self.harvest(records)?;
+        let left = names.iter().filter(|name| fate(records, name).is_none_or(|fate| *fate == Fate::Survived));
+        self.pass(workspace, records, &ALL, &left.collect::<Vec<_>>())?;
+        self.harvest(records)?;
+        let without = names.iter().find(|name| fate(records, name).is_none());
+        ensure!(without.is_none(), "cargo-mutants said nothing of {}", without.map_or("", String::as_str));
+        Ok(())
     }
-    let mut command = cargo(workspace);
-    command.args(["mutants", "--file", &source.path, "--colors=never", "--output"]).arg(folder);
-    command.args(tests.iter().map(|test| format!("--cargo-arg={test}")));
-    command.args(names.iter().map(|name| format!("--re=^{}$", escaped(name))));
-    command.env("CARGO_TARGET_DIR", workspace.target().join("mutants"));
-    let output = process::finish(&mut command)?;
-    // Source: cargo-mutants, `src/exit_code.rs`: 0 = all noticed, 2 = some survive, 3 = some ran until they were stopped.
-    let done = matches!(output.status.code(), Some(0 | 2 | 3));
-    ensure!(done, "{} failed:\n{}", process::words(&command), String::from_utf8_lossy(&output.stdout));
+
+    /// Tests these mutants with these tests. That some survive is no failure here.
+    fn pass(&self, workspace: &Workspace, records: &[Record], tests: &[&str], names: &[&String]) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let hashes: BTreeMap<&str, &str> = records.iter().map(|record| (record.source.path.as_str(), record.source.hash.as_str())).collect();
+        std::fs::create_dir_all(&self.folder).with_context(|| format!("can not make {}", self.folder.display()))?;
+        std::fs::write(self.folder.join(STAMP), serde_json::to_string(&hashes)?).context("can not say what the run is about")?;
+        let mut command = cargo(workspace);
+        command.args(["mutants", "--colors=never", "--output"]).arg(&self.folder);
+        command.args(records.iter().map(|record| format!("--file={}", record.source.path)));
+        command.args(tests.iter().map(|test| format!("--cargo-arg={test}")));
+        command.args(names.iter().map(|name| format!("--re=^{}$", escaped(name))));
+        command.env("CARGO_TARGET_DIR", workspace.target().join("mutants"));
+        let output = process::finish(&mut command)?;
+        // Source: cargo-mutants, `src/exit_code.rs`: 0 = all noticed, 2 = some survive, 3 = some ran until they were stopped.
+        let done = matches!(output.status.code(), Some(0 | 2 | 3));
+        ensure!(done, "{} failed:\n{}", process::words(&command), String::from_utf8_lossy(&output.stdout));
+        Ok(())
+    }
+
+    /// Takes over what the last run left of sources that are still the same, and forgets the run.
+    fn harvest(&self, records: &mut [Record]) -> Result<()> {
+        let stamp = std::fs::read_to_string(self.folder.join(STAMP)).unwrap_or_default();
+        let hashes: BTreeMap<String, String> = serde_json::from_str(&stamp).unwrap_or_default();
+        let left = self.folder.join("mutants.out");
+        for (name, fate) in outcomes::read(&left)? {
+            let same = |record: &&mut Record| record.has(&name) && hashes.get(&record.source.path) == Some(&record.source.hash);
+            if let Some(record) = records.iter_mut().find(same) {
+                record.fates.insert(name, fate);
+                record.save()?;
+            }
+        }
+        remove(&left)
+    }
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).with_context(|| format!("can not remove {}", folder.display()))?;
+    }
     Ok(())
+}
+
+fn fate<'a>(records: &'a [Record], name: &str) -> Option<&'a Fate> {
+    records.iter().find_map(|record| record.fates.get(name))
+}
+
+/// The tests nearest to the first of these files; files with the same are run together.
+fn near(records: &[Record]) -> &'static [&'static str] {
+    records.first().map_or(&ALL, |record| nearest(&record.source.path))
+}
+
+fn nearest(path: &str) -> &'static [&'static str] {
+    NEAR.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or(&ALL, |(_, tests)| *tests)
+}
+
+/// Files in groups that have the same nearest tests, in the order of the table above.
+pub(super) fn batches(sources: Vec<Source>) -> Vec<Vec<Source>> {
+    let group = |source: &Source| NEAR.iter().position(|(prefix, _)| source.path.starts_with(prefix));
+    let mut groups: BTreeMap<Option<usize>, Vec<Source>> = BTreeMap::new();
+    for source in sources {
+        groups.entry(group(&source)).or_default().push(source);
+    }
+    groups.into_values().collect()
+}
+
+fn list(workspace: &Workspace, records: &[Record]) -> Result<Vec<String>> {
+    let mut command = cargo(workspace);
+    command.args(["mutants", "--list", "--json"]).args(records.iter().map(|record| format!("--file={}", record.source.path)));
+    let listed: Vec<Listed> =
+        serde_json::from_slice(&process::output_of(&mut command)?).context("cargo-mutants lists something else than mutants")?;
+    Ok(listed.into_iter().map(|mutant| mutant.name).collect())
 }
 
 /// A name as a regular expression that matches it alone. Angle brackets would become the ends of words.
@@ -99,10 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn every_file_has_tests_that_are_near() {
-        let near = |path: &str| NEAR.iter().find(|(prefix, _)| path.starts_with(prefix)).map(|(_, tests)| tests[0]);
-        assert_eq!(near("bootloader/src/journal/log.rs"), Some("--lib"));
-        assert_eq!(near("bootloader/src/install/mod.rs"), Some("--test=install"));
-        assert_eq!(near("bootloader/src/boot.rs"), Some("--lib"));
+    fn files_with_the_same_nearest_tests_are_run_together() {
+        let source = |path: &str| Source { path: format!("bootloader/src/{path}"), hash: String::new() };
+        let sources = ["boot.rs", "image/header.rs", "journal/log.rs", "load.rs", "journal/state.rs"].map(source);
+        let paths: Vec<Vec<_>> = batches(sources.to_vec()).into_iter().map(|batch| batch.into_iter().map(|source| source.path).collect()).collect();
+        let expected: [&[&str]; 3] = [&["journal/log.rs", "journal/state.rs"], &["image/header.rs"], &["boot.rs", "load.rs"]];
+        assert_eq!(paths, expected.map(|batch| batch.iter().map(|path| format!("bootloader/src/{path}")).collect::<Vec<_>>()));
+        assert_eq!((nearest("bootloader/src/journal/log.rs")[0], nearest("bootloader/src/boot.rs")[0]), ("--test=journal", "--lib"));
     }
 }
