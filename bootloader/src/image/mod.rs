@@ -48,5 +48,12 @@ pub(crate) const ENTRY_SIZE: usize = 72;
 pub(crate) const CRC_AT: usize = 1020;
 
 /// CRC-32 (ISO-HDLC), as header, journal and hand-off use it. It tells torn from forged; trust never rests on it.
-/// Without a table: a loader checks a few records and one header, which is not worth a kilobyte.
-pub(crate) const CRC32: crc::Crc<u32, crc::NoTable> = crc::Crc::<u32, crc::NoTable>::new(&crc::CRC_32_ISO_HDLC);
+pub(crate) const CRC32: crc::Crc<u32, CrcTable> = crc::Crc::<u32, CrcTable>::new(&crc::CRC_32_ISO_HDLC);
+
+/// No table: a loader checks a few records and one header, which is not worth a kilobyte.
+#[cfg(target_os = "none")]
+type CrcTable = crc::NoTable;
+
+/// Hosts have the room, and check many more.
+#[cfg(not(target_os = "none"))]
+type CrcTable = crc::Table<16>;

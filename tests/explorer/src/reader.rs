@@ -16,7 +16,7 @@ use twinslot_tests::model::Truth;
 pub const POLICY: Policy = Policy { attempts: 2, boots: 3, ..Policy::DEFAULT };
 
 const RECORD: usize = 128;
-const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+const CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISO_HDLC);
 
 /// A record that a log holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
