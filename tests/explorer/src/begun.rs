@@ -35,6 +35,12 @@ impl Begun {
         Self { is_doubtful: true, ..self }
     }
 
+    /// Whether some cells flickered in this life.
+    #[must_use]
+    pub const fn is_doubtful(&self) -> bool {
+        self.is_doubtful
+    }
+
     /// Checks that each record is begun with a sequence of its own.
     pub(crate) fn check(&self, board: &Board, recorded: &[Recorded]) -> Verdict {
         if self.is_doubtful {

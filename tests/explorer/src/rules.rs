@@ -17,6 +17,7 @@ use crate::medium::{Fault, Operation};
 use crate::reader;
 use crate::subject::{BootEnd, Ended, Performed};
 use crate::view::{View, blurred, brief, is_clean};
+use twinslot_tests::flash::Breach;
 use twinslot_tests::model::{self, Case, End, Truth};
 
 /// A rule that does not hold.
@@ -111,9 +112,10 @@ pub fn check_step(moment: &Moment<'_>, after: &View, performed: &Performed) -> V
     check_states(moment.view, after)
 }
 
-/// On a flash that does what it says, its rules are kept.
-fn check_flash(performed: &Performed) -> Verdict {
-    ensure(performed.breaches.is_empty(), "flash_rules", || format!("{:?}", performed.breaches))
+/// On a flash that does what it says, its rules are kept. Where a record was seen that flickered away, an erase that was cut meanwhile can not be told.
+fn check_flash(moment: &Moment<'_>, performed: &Performed) -> Verdict {
+    let is_excused = |breach: &Breach| moment.begun.is_doubtful() && matches!(breach, Breach::WeakErase(_));
+    ensure(performed.breaches.iter().all(is_excused), "flash_rules", || format!("{:?}", performed.breaches))
 }
 
 /// What no step may do to the boot state and to the slots.
@@ -164,7 +166,7 @@ pub fn check_cut(before: &View, states: &[State], after: &View) -> Verdict {
 
 /// What holds for a boot on storage that works.
 pub fn check_boot(moment: &Moment<'_>, cause: ResetCause, performed: &Performed, after: &View) -> Verdict {
-    check_flash(performed)?;
+    check_flash(moment, performed)?;
     let Ended::Booted(boot) = &performed.ended else { return Ok(()) };
     check_safe_boot(moment, boot, after)?;
     check_bootable(moment.view, boot)?;
@@ -305,7 +307,7 @@ pub fn expected_of(moment: &Moment<'_>, act: Act, handoff: &twinslot_bootloader:
 
 /// What holds for a writer's work on storage that works.
 pub fn check_write(moment: &Moment<'_>, act: Act, expected: &Expected, performed: &Performed, after: &View) -> Verdict {
-    check_flash(performed)?;
+    check_flash(moment, performed)?;
     let Ended::Wrote(result) = &performed.ended else { return Ok(()) };
     let refused = matches!(result, Err(InstallError::Refused(_)));
     let seen = || {
