@@ -160,12 +160,19 @@ fn command(launch: &Launch, log: &Path, socket: &Path) -> Result<Command> {
 }
 
 /// The board with its flash, its loader and its console, and nothing else.
-pub(crate) fn board_command(launch: &Launch) -> Command {
+pub(super) fn board_command(launch: &Launch) -> Command {
+    let mut command = board_in_real_time(launch);
+    command.args(["-icount", CLOCK]);
+    command
+}
+
+/// The same with the clock of this machine, which stands still while a debugger stops the board: the other one would leap to the next deadline then.
+pub(crate) fn board_in_real_time(launch: &Launch) -> Command {
     let mut command = Command::new("qemu-system-arm");
     command.arg("-M").arg(format!("{},memory-backend=psram", launch.board.name()));
     command.arg("-object").arg(with_path("memory-backend-file,id=psram,size=16M,share=on,mem-path=", launch.flash));
     command.arg("-kernel").arg(launch.loader);
-    command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-icount", CLOCK, "-serial", "stdio"]);
+    command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio"]);
     if let Some(plugin) = &launch.plugin {
         let mut argument = with_path("file=", plugin.file);
         argument.push(with_path(",plan=", plugin.plan));

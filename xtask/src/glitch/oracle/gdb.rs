@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::qemu::{Launch, board_command, with_path_then};
+use crate::qemu::{Launch, board_in_real_time, with_path_then};
 
 /// How long QEMU may take for anything. It needs milliseconds; a machine that is busy with other work needs more.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,7 +30,7 @@ impl Debugged {
         let path = launch.folder.join("debugger");
         let _ = std::fs::remove_file(&path);
         let errors = std::fs::File::create(launch.folder.join("qemu.err"))?;
-        let mut command = board_command(launch);
+        let mut command = board_in_real_time(launch);
         command.args(["-S", "-gdb", "chardev:debugger", "-chardev"]);
         command.arg(with_path_then("socket,id=debugger,server=on,wait=off,path=", &path, ""));
         let child = command.stderr(Stdio::from(errors)).spawn().context("can not start qemu-system-arm; run `cargo xtask setup`")?;

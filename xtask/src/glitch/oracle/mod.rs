@@ -55,7 +55,7 @@ pub(super) fn compare_run(host: &Host) -> Result<Compared> {
         debugged.clear_breakpoint(reference.address(*number))?;
     }
     machine.run(super::LONGEST_BOOT, None);
-    set_ends(&mut debugged, host, &machine)?;
+    set_ends(&mut debugged, host, &machine, reference.end())?;
     debugged.go_on()?;
     let (ours, theirs) = (machine.bytes(RAM), debugged.memory(RAM.start, RAM.end - RAM.start)?);
     let differences = differences(&ours, &theirs);
@@ -91,7 +91,7 @@ pub(super) fn compare_fault(attack: &Attack, trial: &Trial) -> Result<Compared> 
     let folder = tempfile::tempdir_in(&host.folder)?;
     let mut debugged = start(host, attack.reference(), folder.path())?;
     inject(&mut debugged, &host.loader, trial)?;
-    set_ends(&mut debugged, host, &machine)?;
+    set_ends(&mut debugged, host, &machine, end)?;
     debugged.go_on()?;
     compare_end(&host.loader, &machine, end, debugged, folder.path()).with_context(|| format!("{} {:?}", attack.case(), trial.fault))?;
     Ok(Compared { states: 0, faults: 1 })
@@ -158,9 +158,12 @@ const fn advanced(xpsr: u32) -> u32 {
 }
 
 /// Breakpoints wherever the run may end: where it did in the interpreter, in the image, in a handler.
-fn set_ends(debugged: &mut Debugged, host: &Host, machine: &Machine) -> Result<()> {
+fn set_ends(debugged: &mut Debugged, host: &Host, machine: &Machine, end: End) -> Result<()> {
     let mut ends = handlers(&host.loader);
-    ends.extend([machine.pc(), host.image_entry]);
+    ends.push(host.image_entry);
+    if !matches!(end, End::Faulted(_)) {
+        ends.push(machine.pc());
+    }
     ends.sort_unstable();
     ends.dedup();
     ends.into_iter().try_for_each(|address| debugged.set_breakpoint(address))
