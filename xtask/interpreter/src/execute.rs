@@ -17,7 +17,7 @@ impl Machine {
     }
 
     #[inline(always)]
-    pub(crate) fn execute(&mut self, op: Op, in_it: bool) -> Result<(), Trap> {
+    pub(crate) fn execute(&mut self, op: &Op, in_it: bool) -> Result<(), Trap> {
         match op.kind {
             Kind::Imm(alu) => {
                 let carry = if op.amount == 2 { self.processor.carry } else { op.amount == 1 };
@@ -57,7 +57,7 @@ impl Machine {
         Ok(())
     }
 
-    fn execute_rare(&mut self, op: Op, in_it: bool) -> Result<(), Trap> {
+    fn execute_rare(&mut self, op: &Op, in_it: bool) -> Result<(), Trap> {
         match op.kind {
             Kind::MovePc => self.next = self.r(op.m) & !1,
             Kind::AddPc => self.next = self.processor.pc.wrapping_add(4).wrapping_add(self.r(op.m)) & !1,
@@ -94,7 +94,7 @@ impl Machine {
     }
 
     #[inline(always)]
-    fn alu(&mut self, alu: Alu, op: Op, b: u32, carry: bool, in_it: bool) {
+    fn alu(&mut self, alu: Alu, op: &Op, b: u32, carry: bool, in_it: bool) {
         let a = self.r(op.n);
         if let Some(value) = logical(alu, a, b) {
             self.set(op.d, value);
@@ -138,7 +138,7 @@ impl Machine {
     }
 
     /// What sets one register and no flag but those of its value.
-    fn computed(&mut self, op: Op) -> u32 {
+    fn computed(&mut self, op: &Op) -> u32 {
         let (n, m, a) = (self.r(op.n), self.r(op.m), self.r(op.a));
         match op.kind {
             Kind::Multiply => n.wrapping_mul(m),
@@ -177,7 +177,7 @@ impl Machine {
         n & chosen | m & !chosen
     }
 
-    fn multiply_long(&mut self, op: Op) {
+    fn multiply_long(&mut self, op: &Op) {
         let (n, m) = (self.r(op.n), self.r(op.m));
         let (low, high) = (self.r(op.d), self.r(op.a));
         let unsigned = u64::from(n) * u64::from(m);
@@ -194,7 +194,7 @@ impl Machine {
         self.set(op.a, (value >> 32) as u32);
     }
 
-    fn table_branch(&mut self, op: Op) -> Result<(), Trap> {
+    fn table_branch(&mut self, op: &Op) -> Result<(), Trap> {
         let (base, entry) = (self.r(op.n), self.r(op.m));
         let halfwords = match op.kind {
             Kind::TableByte => self.memory.byte(base.wrapping_add(entry))?,
@@ -204,7 +204,7 @@ impl Machine {
         Ok(())
     }
 
-    fn read_special(&mut self, op: Op) -> Result<(), Trap> {
+    fn read_special(&mut self, op: &Op) -> Result<(), Trap> {
         let value = match op.imm {
             0..=3 => self.processor.flags() << 28 | u32::from(self.processor.ge) << 16,
             5..=7 | 9 | 16..=20 => 0,
@@ -215,7 +215,7 @@ impl Machine {
         Ok(())
     }
 
-    fn write_special(&mut self, op: Op) -> Result<(), Trap> {
+    fn write_special(&mut self, op: &Op) -> Result<(), Trap> {
         let value = self.r(op.n);
         match op.imm {
             0..=3 => {

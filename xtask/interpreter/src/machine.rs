@@ -89,7 +89,7 @@ pub struct Machine {
     pub(crate) count: u64,
     pub(crate) next: u32,
     /// The loader's code, decoded, an entry for each halfword.
-    table: Vec<Op>,
+    table: Arc<[Op]>,
     images: [Range<u32>; 2],
 }
 
@@ -206,7 +206,7 @@ impl Machine {
     /// Adds the words of RAM that the next instruction reads or writes.
     pub(crate) fn touch(&self, words: &mut Words) {
         if let Ok(op) = self.fetch()
-            && let Some((address, size)) = self.access(op)
+            && let Some((address, size)) = self.access(&op)
         {
             words.touch(address, size);
         }
@@ -215,11 +215,16 @@ impl Machine {
     /// Runs until `count` instructions have run or the next one is at `watched`. Does nothing when that holds already.
     pub fn run(&mut self, count: u64, watched: Option<u32>) -> Stop {
         let watched = watched.unwrap_or(u32::MAX);
+        let table = Arc::clone(&self.table);
         while self.count < count {
             if self.processor.pc == watched {
                 return Stop::Watched;
             }
-            if let Err(trap) = self.step() {
+            let stepped = match table.get(self.processor.pc as usize / 2) {
+                Some(op) if !self.memory.code_is_written => self.step(op),
+                _ => self.fetch_from_memory().and_then(|op| self.step(&op)),
+            };
+            if let Err(trap) = stepped {
                 return Stop::End(self.end(trap));
             }
         }
@@ -246,8 +251,7 @@ impl Machine {
     }
 
     #[inline(always)]
-    fn step(&mut self) -> Result<(), Trap> {
-        let op = self.fetch()?;
+    fn step(&mut self, op: &Op) -> Result<(), Trap> {
         self.count += 1;
         self.processor.r[PC as usize] = self.processor.pc.wrapping_add(4);
         self.next = self.processor.pc.wrapping_add(op.size.into());
@@ -265,7 +269,6 @@ impl Machine {
         Ok(())
     }
 
-    #[inline(always)]
     fn fetch(&self) -> Result<Op, Trap> {
         match self.table.get(self.processor.pc as usize / 2) {
             Some(op) if !self.memory.code_is_written => Ok(*op),
@@ -319,14 +322,14 @@ impl Machine {
     /// The instruction at `address` never happens, until [`Machine::unskip`].
     pub(crate) fn skip_always(&mut self, address: u32) -> Option<Skipped> {
         let index = address as usize / 2;
-        let op = self.table.get_mut(index)?;
+        let op = Arc::make_mut(&mut self.table).get_mut(index)?;
         let original = *op;
         *op = Op::new(Kind::Skipped, original.size);
         Some(Skipped { index, original })
     }
 
     pub(crate) fn unskip(&mut self, skipped: Skipped) {
-        if let Some(op) = self.table.get_mut(skipped.index) {
+        if let Some(op) = Arc::make_mut(&mut self.table).get_mut(skipped.index) {
             *op = skipped.original;
         }
     }

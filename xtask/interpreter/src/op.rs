@@ -222,8 +222,7 @@ pub(crate) enum Arithmetic {
     UnsignedHalving,
 }
 
-/// How the address of a single transfer comes about; stands in `sets` of no transfer, so it has a field of its own in `shift`/`amount` terms:
-/// `a` holds one of these.
+/// How the address of a transfer comes about: stands in `a` of single transfers, in `m` of double ones.
 pub(crate) mod mode {
     /// n + imm.
     pub(crate) const OFFSET: u8 = 0;

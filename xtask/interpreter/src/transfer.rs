@@ -7,7 +7,7 @@ use crate::op::{Kind, Op, PC, SP, Width, mode};
 impl Machine {
     /// The address of a single transfer, and what the base becomes.
     #[inline(always)]
-    fn address(&self, op: Op) -> (u32, Option<u32>) {
+    fn address(&self, op: &Op) -> (u32, Option<u32>) {
         let base = self.r(op.n);
         match op.a {
             mode::INDEX => (base.wrapping_add(self.r(op.m) << op.amount), None),
@@ -18,14 +18,14 @@ impl Machine {
     }
 
     #[inline(always)]
-    fn write_back(&mut self, op: Op, base: Option<u32>) {
+    fn write_back(&mut self, op: &Op, base: Option<u32>) {
         if let Some(base) = base {
             self.set(op.n, if op.n == SP { base & !3 } else { base });
         }
     }
 
     #[inline(always)]
-    pub(crate) fn load(&mut self, op: Op, width: Width) -> Result<(), Trap> {
+    pub(crate) fn load(&mut self, op: &Op, width: Width) -> Result<(), Trap> {
         let (address, base) = self.address(op);
         let value = self.loaded(address, width)?;
         self.write_back(op, base);
@@ -48,7 +48,7 @@ impl Machine {
     }
 
     #[inline(always)]
-    pub(crate) fn store(&mut self, op: Op, width: Width) -> Result<(), Trap> {
+    pub(crate) fn store(&mut self, op: &Op, width: Width) -> Result<(), Trap> {
         let (address, base) = self.address(op);
         self.memory.store(address, self.r(op.d), bytes(width), self.count)?;
         self.write_back(op, base);
@@ -56,7 +56,7 @@ impl Machine {
     }
 
     /// The address of a double transfer; its mode stands in `m`.
-    fn double_address(&self, op: Op) -> Result<(u32, Option<u32>), Trap> {
+    fn double_address(&self, op: &Op) -> Result<(u32, Option<u32>), Trap> {
         let base = self.r(op.n);
         let moved = base.wrapping_add(op.imm);
         let (address, base) = match op.m {
@@ -68,7 +68,7 @@ impl Machine {
         Ok((address, base))
     }
 
-    pub(crate) fn load_double(&mut self, op: Op) -> Result<(), Trap> {
+    pub(crate) fn load_double(&mut self, op: &Op) -> Result<(), Trap> {
         let (address, base) = self.double_address(op)?;
         let first = self.memory.word(address)?;
         let second = self.memory.word(address.wrapping_add(4))?;
@@ -78,7 +78,7 @@ impl Machine {
         Ok(())
     }
 
-    pub(crate) fn store_double(&mut self, op: Op) -> Result<(), Trap> {
+    pub(crate) fn store_double(&mut self, op: &Op) -> Result<(), Trap> {
         let (address, base) = self.double_address(op)?;
         self.memory.store(address, self.r(op.d), 4, self.count)?;
         self.memory.store(address.wrapping_add(4), self.r(op.a), 4, self.count)?;
@@ -87,7 +87,7 @@ impl Machine {
     }
 
     /// The lowest address of a multiple transfer, and what the base becomes.
-    fn multiple_address(&self, op: Op) -> Result<(u32, u32), Trap> {
+    fn multiple_address(&self, op: &Op) -> Result<(u32, u32), Trap> {
         let (base, size) = (self.r(op.n), op.imm.count_ones() * 4);
         let (start, moved) = match op.kind {
             Kind::LoadDecrement | Kind::StoreDecrement => (base.wrapping_sub(size), base.wrapping_sub(size)),
@@ -97,7 +97,7 @@ impl Machine {
         Ok((start, moved))
     }
 
-    pub(crate) fn load_multiple(&mut self, op: Op) -> Result<(), Trap> {
+    pub(crate) fn load_multiple(&mut self, op: &Op) -> Result<(), Trap> {
         let (mut address, base) = self.multiple_address(op)?;
         let mut values = [0; 16];
         for register in registers(op.imm) {
@@ -113,7 +113,7 @@ impl Machine {
         if op.imm >> PC & 1 == 1 { self.branch_to(values[usize::from(PC)]) } else { Ok(()) }
     }
 
-    pub(crate) fn store_multiple(&mut self, op: Op) -> Result<(), Trap> {
+    pub(crate) fn store_multiple(&mut self, op: &Op) -> Result<(), Trap> {
         let (mut address, base) = self.multiple_address(op)?;
         for register in registers(op.imm) {
             self.memory.store(address, self.r(register), 4, self.count)?;
@@ -125,7 +125,7 @@ impl Machine {
         Ok(())
     }
 
-    pub(crate) fn load_exclusive(&mut self, op: Op, width: Width) -> Result<(), Trap> {
+    pub(crate) fn load_exclusive(&mut self, op: &Op, width: Width) -> Result<(), Trap> {
         let address = self.r(op.n).wrapping_add(op.imm);
         aligned(address, bytes(width))?;
         let value = self.loaded(address, width)?;
@@ -134,7 +134,7 @@ impl Machine {
         Ok(())
     }
 
-    pub(crate) fn store_exclusive(&mut self, op: Op, width: Width) -> Result<(), Trap> {
+    pub(crate) fn store_exclusive(&mut self, op: &Op, width: Width) -> Result<(), Trap> {
         let address = self.r(op.n).wrapping_add(op.imm);
         aligned(address, bytes(width))?;
         let is_open = std::mem::take(&mut self.processor.exclusive);
@@ -148,7 +148,7 @@ impl Machine {
 
 impl Machine {
     /// The address and the bytes of an instruction that loads or stores. A condition that does not hold makes no difference.
-    pub(crate) fn access(&self, op: Op) -> Option<(u32, u32)> {
+    pub(crate) fn access(&self, op: &Op) -> Option<(u32, u32)> {
         let base = self.r(op.n);
         match op.kind {
             Kind::Load(width) | Kind::Store(width) => Some((self.address(op).0, bytes(width))),

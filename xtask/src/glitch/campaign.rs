@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use thumb_interpreter::{Attempt, End, Fault, Machine, Reference};
 
 use super::code::{Owner, Owners};
-use super::hosts::{Case, Host, Standing};
+use super::hosts::{Case, Flaw, Host, Standing};
 use crate::scenario::Sequence;
 
 /// Threads that try faults.
@@ -18,7 +18,7 @@ const THREADS: usize = 2;
 const SEEDED: u64 = 1000;
 
 /// Seeded later executions in our own code, a host, unless all are tried.
-const OCCURRENCES: u64 = 1000;
+const OCCURRENCES: u64 = 500;
 
 /// A run is endless when it takes longer than two runs without fault and this many instructions.
 const PATIENCE: u64 = 1_000_000;
@@ -58,6 +58,26 @@ impl Kind {
             Self::Every => "every",
             Self::Later => "later",
             Self::LaterPair => "later pair",
+        }
+    }
+}
+
+/// What is tried on a host where not everything is: hosts go the same way up to some point, and what one has shown the next one need not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Everything,
+    /// The journal differs, crypto and hash do not.
+    OurCode,
+    /// From the first point of the curve on: what accepts the image, or would.
+    BehindSignature,
+}
+
+impl Scope {
+    const fn of(case: Case) -> Self {
+        match (case.flaw, case.standing) {
+            (Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey, Standing::Confirmed) => Self::Everything,
+            (Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey, Standing::Trial) => Self::OurCode,
+            (Flaw::FlippedPayload | Flaw::BelowFloor | Flaw::BelowJournalFloor, _) => Self::BehindSignature,
         }
     }
 }
@@ -186,8 +206,6 @@ impl<'a> Attack<'a> {
     /// Every fault of that extent.
     pub(super) fn trials(&self, extent: Extent) -> Vec<Trial> {
         let mut trials = Vec::new();
-        // The two hosts of a flaw go the same way through crypto and hash.
-        let with_crypto = extent == Extent::Full || self.case.standing == Standing::Confirmed;
         for visit in self.reference.visits() {
             let trial = |kind, fault, owner| Trial { kind, fault, address: visit.address, owner };
             let owner = self.owner(visit.first);
@@ -199,11 +217,15 @@ impl<'a> Attack<'a> {
             }
         }
         self.make_everybodys_ours(&mut trials);
-        if with_crypto {
-            trials.extend(self.seeded());
-        }
-        trials.retain(|trial| with_crypto || trial.owner == Owner::Ours);
+        trials.extend(self.seeded());
         trials.extend(self.occurrences(extent));
+        let scope = if extent == Extent::Full { Scope::Everything } else { Scope::of(self.case) };
+        let first_of_signature = self.owner_of_each.iter().position(|owner| *owner == Owner::CryptoCrate).unwrap_or(0) as u64;
+        trials.retain(|trial| match scope {
+            Scope::Everything => true,
+            Scope::OurCode => trial.owner == Owner::Ours,
+            Scope::BehindSignature => trial.owner == Owner::Ours && self.number(*trial) >= first_of_signature,
+        });
         trials
     }
 

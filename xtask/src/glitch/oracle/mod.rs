@@ -159,7 +159,7 @@ const fn advanced(xpsr: u32) -> u32 {
 
 /// Breakpoints wherever the run may end: where it did in the interpreter, in the image, in a handler.
 fn set_ends(debugged: &mut Debugged, host: &Host, machine: &Machine, end: End) -> Result<()> {
-    let mut ends = handlers(&host.loader);
+    let mut ends = exception_entries(&host.loader);
     ends.push(host.image_entry);
     if !matches!(end, End::Faulted(_)) {
         ends.push(machine.pc());
@@ -169,7 +169,7 @@ fn set_ends(debugged: &mut Debugged, host: &Host, machine: &Machine, end: End) -
     ends.into_iter().try_for_each(|address| debugged.set_breakpoint(address))
 }
 
-fn handlers(loader: &Loader) -> Vec<u32> {
+fn exception_entries(loader: &Loader) -> Vec<u32> {
     let entries = VECTORS.map(|vector| word_at(&loader.code, vector * 4) & !1);
     entries.filter(|address| *address != 0).collect()
 }
@@ -179,7 +179,7 @@ fn compare_end(loader: &Loader, machine: &Machine, end: End, mut debugged: Debug
     let registers = debugged.registers()?;
     if matches!(end, End::Faulted(_)) {
         let pc = registers[15];
-        ensure!(handlers(loader).contains(&pc), "the interpreter ends with {end:?}, the emulator at {pc:#x}");
+        ensure!(exception_entries(loader).contains(&pc), "the interpreter ends with {end:?}, the emulator at {pc:#x}");
     } else {
         compare_registers(machine, &mut debugged).with_context(|| format!("at the end, which is {end:?}"))?;
     }
