@@ -24,7 +24,7 @@ pub(super) struct Sources {
 }
 
 /// One source file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) path: String,
     pub(super) hash: String,

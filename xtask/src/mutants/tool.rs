@@ -53,17 +53,17 @@ impl Tool {
 
     /// Finds the fate of every mutant of these files. What is known of a killed one is believed, survivors are tried again: tests get better.
     pub(super) fn test(&self, workspace: &Workspace, records: &mut [Record]) -> Result<()> {
-        self.harvest(records)?;
+        self.harvest(workspace, records)?;
         let names = list(workspace, records)?;
         for record in records.iter_mut() {
             record.fates.retain(|name, fate| names.contains(name) && *fate != Fate::Survived);
         }
         let unknown = names.iter().filter(|name| fate(records, name).is_none());
         self.pass(workspace, records, near(records), &unknown.collect::<Vec<_>>())?;
-        self.harvest(records)?;
+        self.harvest(workspace, records)?;
         let left = names.iter().filter(|name| fate(records, name).is_none_or(|fate| *fate == Fate::Survived));
         self.pass(workspace, records, &ALL, &left.collect::<Vec<_>>())?;
-        self.harvest(records)?;
+        self.harvest(workspace, records)?;
         let without = names.iter().find(|name| fate(records, name).is_none());
         ensure!(without.is_none(), "cargo-mutants said nothing of {}", without.map_or("", String::as_str));
         Ok(())
@@ -90,17 +90,20 @@ impl Tool {
         Ok(())
     }
 
-    /// Takes over what the last run left of sources that are still the same, and forgets the run.
-    fn harvest(&self, records: &mut [Record]) -> Result<()> {
+    /// Keeps what the last run left, whatever it was about, and gives these records their share.
+    fn harvest(&self, workspace: &Workspace, records: &mut [Record]) -> Result<()> {
         let stamp = std::fs::read_to_string(self.folder.join(STAMP)).unwrap_or_default();
         let hashes: BTreeMap<String, String> = serde_json::from_str(&stamp).unwrap_or_default();
         let left = self.folder.join("mutants.out");
-        for (name, fate) in outcomes::read(&left)? {
-            let same = |record: &&mut Record| record.has(&name) && hashes.get(&record.source.path) == Some(&record.source.hash);
-            if let Some(record) = records.iter_mut().find(same) {
-                record.fates.insert(name, fate);
-                record.save()?;
+        let outcomes = outcomes::read(&left)?;
+        for (path, hash) in hashes {
+            let mut record = Record::open(workspace, &Source { path, hash })?;
+            let its_own: Vec<_> = outcomes.iter().filter(|(name, _)| record.has(name)).cloned().collect();
+            if let Some(asked_for) = records.iter_mut().find(|asked_for| asked_for.source == record.source) {
+                asked_for.fates.extend(its_own.iter().cloned());
             }
+            record.fates.extend(its_own);
+            record.save()?;
         }
         remove(&left)
     }
