@@ -39,7 +39,7 @@ pub fn replay(script: &Script, mut tell: impl FnMut(&Lived)) -> Result<(), Broke
         match next(&job, &node) {
             Next::Start(started) => {
                 tell(&Lived { number: node.step, text: format!("reset, told as {:?}", started.off) });
-                node = started;
+                node = *started;
             }
             Next::Step(step) => {
                 let at_rest = troubles.peek().is_none() && node.goal >= job.life.goals.len();

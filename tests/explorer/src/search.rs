@@ -132,7 +132,7 @@ impl Search {
             self.with(node.step, Trouble::PowerFails, |search| search.visit(Node { left, ..node.powered_off(search.job.causes) }))?;
         }
         match next(&self.job, &node) {
-            Next::Start(node) => self.visit(node),
+            Next::Start(node) => self.visit(*node),
             Next::Step(step) => self.live(&node, step),
         }
     }
@@ -193,7 +193,7 @@ impl Search {
 /// What comes next in a life.
 pub(crate) enum Next {
     /// The machine starts anew.
-    Start(Node),
+    Start(Box<Node>),
     /// A step.
     Step(Step),
 }
@@ -204,9 +204,9 @@ pub(crate) fn next(job: &Job, node: &Node) -> Next {
         (Some(cause), _) => Next::Step(Step::Boot(cause)),
         (None, Some(Goal::Do(act))) => Next::Step(Step::Write(*act)),
         (None, Some(Goal::Reset(cause))) => {
-            Next::Start(Node { off: Some(job.causes.told(*cause)), goal: node.goal + 1, restless: 0, ..node.clone() })
+            Next::Start(Box::new(Node { off: Some(job.causes.told(*cause)), goal: node.goal + 1, restless: 0, ..node.clone() }))
         }
-        (None, None) => Next::Start(Node { off: Some(job.causes.told(ResetCause::PowerOn)), ..node.clone() }),
+        (None, None) => Next::Start(Box::new(Node { off: Some(job.causes.told(ResetCause::PowerOn)), ..node.clone() })),
     }
 }
 

@@ -105,7 +105,7 @@ impl Storm {
     fn step(&mut self, node: Node, is_stormy: bool) -> Result<(Node, bool), Broken> {
         self.steps += 1;
         let step = match next(&self.job, &node) {
-            Next::Start(node) => return Ok((node, false)),
+            Next::Start(node) => return Ok((*node, false)),
             Next::Step(step) => step,
         };
         let scene = Scene::new(&self.job, &node, step);
