@@ -46,6 +46,9 @@ const fn rank(phase: Phase) -> u8 {
     }
 }
 
+/// Something that happens to a state.
+type Change = fn(&mut State);
+
 #[test]
 fn every_privilege_is_noticed_and_losing_one_is_none() {
     let mut base = State::new(5);
@@ -54,7 +57,7 @@ fn every_privilege_is_noticed_and_losing_one_is_none() {
     base.in_flight = Some(Slot::B);
     base.revoked.insert([7; 8]).expect("room");
     assert_eq!(gained(&base, &base), None);
-    let changes: [(&str, fn(&mut State)); 8] = [
+    let changes: [(&str, Change); 8] = [
         ("a higher phase", |state| state.slots.b.phase = Phase::Confirmed),
         ("another image", |state| state.slots.a.digest = [3; 16]),
         ("more attempts", |state| state.slots.b.attempts_left = 3),
