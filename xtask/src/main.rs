@@ -104,7 +104,7 @@ struct JsonArgument {
 
 #[derive(Args)]
 struct GlitchArguments {
-    /// Try every fault; without it, of the later executions of our own code some thousand that a seed chooses
+    /// Try every fault (hours); without it, on each host what no other host has shown, and later executions that a seed chooses
     #[arg(long)]
     full: bool,
     /// Write the figures to FILE as JSON

@@ -20,9 +20,6 @@ const SEEDED: u64 = 1000;
 /// Seeded later executions in our own code, a host, unless all are tried.
 const OCCURRENCES: u64 = 500;
 
-/// A run is endless when it takes longer than two runs without fault and this many instructions.
-const PATIENCE: u64 = 1_000_000;
-
 /// A run without fault is never longer.
 const LONGEST: u64 = 50_000_000;
 
@@ -33,6 +30,16 @@ pub(crate) enum Extent {
     Short,
     /// Everything.
     Full,
+}
+
+impl Extent {
+    /// When a run is called endless: with `Full` there is time for everything twice, and for one more signature.
+    const fn limit(self, instructions: u64) -> u64 {
+        match self {
+            Self::Short => instructions + 1_000_000,
+            Self::Full => instructions * 2 + 4_000_000,
+        }
+    }
 }
 
 /// The kinds of faults.
@@ -66,18 +73,36 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Everything,
-    /// The journal differs, crypto and hash do not.
+    /// Everything but what `--full` adds in crypto crates: pairs and instructions that are never executed.
+    AllCode,
+    /// The journal differs, crypto and hash do not: single instructions of our own code.
     OurCode,
     /// From the first point of the curve on: what accepts the image, or would.
     BehindSignature,
+    /// The same, single instructions.
+    SinglesBehindSignature,
 }
 
 impl Scope {
-    const fn of(case: Case) -> Self {
-        match (case.flaw, case.standing) {
-            (Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey, Standing::Confirmed) => Self::Everything,
-            (Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey, Standing::Trial) => Self::OurCode,
-            (Flaw::FlippedPayload | Flaw::BelowFloor | Flaw::BelowJournalFloor, _) => Self::BehindSignature,
+    const fn of(case: Case, extent: Extent) -> Self {
+        match (extent, case.flaw, case.standing) {
+            (Extent::Full, ..) => Self::Everything,
+            (_, Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey, Standing::Confirmed) => Self::AllCode,
+            (_, Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey, Standing::Trial) => Self::OurCode,
+            (_, _, Standing::Confirmed) => Self::BehindSignature,
+            (_, _, Standing::Trial) => Self::SinglesBehindSignature,
+        }
+    }
+
+    fn has(self, trial: &Trial, is_behind_signature: bool) -> bool {
+        let is_ours = trial.owner == Owner::Ours;
+        let is_single = matches!(trial.kind, Kind::First | Kind::Every);
+        match self {
+            Self::Everything => true,
+            Self::AllCode => trial.owner != Owner::CryptoCrate || matches!(trial.kind, Kind::First | Kind::Later),
+            Self::OurCode => is_ours && is_single,
+            Self::BehindSignature => is_ours && is_behind_signature,
+            Self::SinglesBehindSignature => is_ours && is_behind_signature && is_single,
         }
     }
 }
@@ -159,6 +184,7 @@ pub(super) struct Attack<'a> {
     owners: Owners,
     owner_of_each: Vec<Owner>,
     limit: u64,
+    extent: Extent,
     /// How a boot without fault ends from a flash that a fault has left.
     next_boots: Mutex<HashMap<Vec<u8>, bool>>,
     host: &'a Host,
@@ -166,7 +192,7 @@ pub(super) struct Attack<'a> {
 
 impl<'a> Attack<'a> {
     /// Records the run without fault, which must refuse the image.
-    pub(super) fn prepare(case: Case, host: &'a Host) -> Result<Self> {
+    pub(super) fn prepare(case: Case, host: &'a Host, extent: Extent) -> Result<Self> {
         let mut machine = host.machine();
         let reference = Reference::record(&mut machine, LONGEST);
         let console = reference.console();
@@ -174,8 +200,8 @@ impl<'a> Attack<'a> {
         ensure!(console.lines().any(|line| line.starts_with("twinslot: halt code=")), "{case}: the loader does not say that it halts: {console:?}");
         let owners = Owners::of(&host.loader.elf, &reference)?;
         let owner_of_each = owners.of_each(&reference);
-        let limit = reference.len() * 2 + PATIENCE;
-        Ok(Self { case, machine, reference, owners, owner_of_each, limit, next_boots: Mutex::default(), host })
+        let limit = extent.limit(reference.len());
+        Ok(Self { case, machine, reference, owners, owner_of_each, limit, extent, next_boots: Mutex::default(), host })
     }
 
     /// The run without fault.
@@ -203,8 +229,8 @@ impl<'a> Attack<'a> {
         self.host
     }
 
-    /// Every fault of that extent.
-    pub(super) fn trials(&self, extent: Extent) -> Vec<Trial> {
+    /// Every fault of the extent.
+    pub(super) fn trials(&self) -> Vec<Trial> {
         let mut trials = Vec::new();
         for visit in self.reference.visits() {
             let trial = |kind, fault, owner| Trial { kind, fault, address: visit.address, owner };
@@ -218,14 +244,10 @@ impl<'a> Attack<'a> {
         }
         self.make_everybodys_ours(&mut trials);
         trials.extend(self.seeded());
-        trials.extend(self.occurrences(extent));
-        let scope = if extent == Extent::Full { Scope::Everything } else { Scope::of(self.case) };
-        let first_of_signature = self.owner_of_each.iter().position(|owner| *owner == Owner::CryptoCrate).unwrap_or(0) as u64;
-        trials.retain(|trial| match scope {
-            Scope::Everything => true,
-            Scope::OurCode => trial.owner == Owner::Ours,
-            Scope::BehindSignature => trial.owner == Owner::Ours && self.number(*trial) >= first_of_signature,
-        });
+        trials.extend(self.occurrences());
+        let scope = Scope::of(self.case, self.extent);
+        let signature = self.owner_of_each.iter().position(|owner| *owner == Owner::CryptoCrate).unwrap_or(0) as u64;
+        trials.retain(|trial| scope.has(trial, self.number(*trial) >= signature));
         trials
     }
 
@@ -248,11 +270,11 @@ impl<'a> Attack<'a> {
     }
 
     /// Occurrences in our own code behind the first one.
-    fn occurrences(&self, extent: Extent) -> Vec<Trial> {
+    fn occurrences(&self) -> Vec<Trial> {
         let first: std::collections::HashSet<u64> = self.reference.visits().iter().map(|visit| visit.first).collect();
         let mut numbers = self.numbers(|owner| owner == Owner::Ours);
         numbers.retain(|number| !first.contains(number));
-        let chosen: Vec<u64> = match extent {
+        let chosen: Vec<u64> = match self.extent {
             Extent::Full => numbers,
             Extent::Short => choose(&numbers, OCCURRENCES).collect(),
         };
@@ -316,7 +338,7 @@ impl<'a> Attack<'a> {
             return known;
         }
         machine.power_cycle();
-        let starts = machine.run(self.limit, None) == thumb_interpreter::Stop::End(End::Started);
+        let starts = machine.run(LONGEST, None) == thumb_interpreter::Stop::End(End::Started);
         if let Ok(mut known) = self.next_boots.lock() {
             known.insert(changed, starts);
         }

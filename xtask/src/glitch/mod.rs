@@ -96,8 +96,8 @@ fn attack(supply: &mut Supply, case: Case, extent: Extent, compared: &mut Compar
     let started = Instant::now();
     let host = supply.host(case)?;
     compared.add(oracle::compare_run(&host).with_context(|| case.to_string())?);
-    let attack = Attack::prepare(case, &host)?;
-    let trials = attack.trials(extent);
+    let attack = Attack::prepare(case, &host, extent)?;
+    let trials = attack.trials();
     let at_first: Vec<&Trial> = trials.iter().filter(|trial| matches!(trial.kind, Kind::First | Kind::Pair | Kind::Every)).collect();
     for trial in at_first.iter().step_by((at_first.len() / FAULTS_IN_BOTH).max(1)) {
         compared.add(oracle::compare_fault(&attack, trial)?);
@@ -112,9 +112,9 @@ fn unhardened_bypasses(workspace: &Workspace, hosttool: &Path) -> Result<u64> {
     let variant = Variant::make(workspace, UNHARDENED)?;
     let mut supply = Supply::new(&variant.workspace, hosttool, &workspace.products("glitch-unhardened")?)?;
     let host = supply.host(UNHARDENED_CASE)?;
-    let attack = Attack::prepare(UNHARDENED_CASE, &host)?;
+    let attack = Attack::prepare(UNHARDENED_CASE, &host, Extent::Short)?;
     let is_short = |trial: &Trial| trial.owner == Owner::Ours && trial.kind == Kind::First;
-    let trials: Vec<Trial> = attack.trials(Extent::Short).into_iter().filter(is_short).collect();
+    let trials: Vec<Trial> = attack.trials().into_iter().filter(is_short).collect();
     let results = [attack.run(&trials)];
     let bypasses = report::bypasses(&results, |_, _, _| true);
     if bypasses == 0 {

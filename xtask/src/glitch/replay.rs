@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use thumb_interpreter::Fault;
 
-use super::campaign::Attack;
+use super::campaign::{Attack, Extent};
 use super::hosts::{Case, Supply};
 
 /// A fault on a host, as a finding names it: `bad-signature/confirmed:one:123`.
@@ -35,7 +35,7 @@ impl Replay {
     /// Tries the fault and says what came of it.
     pub(super) fn run(self, supply: &mut Supply) -> Result<String> {
         let host = supply.host(self.case)?;
-        let attack = Attack::prepare(self.case, &host)?;
+        let attack = Attack::prepare(self.case, &host, Extent::Full)?;
         let mut machine = attack.machine();
         let outcome = attack.attempt(&mut machine, self.fault);
         let registers: Vec<String> = machine.registers().iter().map(|register| format!("{register:08x}")).collect();
