@@ -662,3 +662,18 @@ fn sequences_begin_above_what_an_unreadable_log_may_hold_and_are_not_wasted_othe
     storage.flash.heal();
     assert_eq!(floor(&mut storage), Some(8));
 }
+
+#[test]
+fn a_record_holds_as_many_revoked_keys_as_there_may_be() {
+    for count in 0..=6_u8 {
+        let mut state = state(77);
+        (1..=count).for_each(|number| state.revoked.insert([number; 8]).expect("room"));
+        let bytes = Record { sequence: 1, state }.encode().expect("it fits");
+        assert_eq!(Record::decode(&bytes, &POLICY).map(|record| record.state), Some(state), "{count} keys");
+        let more = forged(bytes, |bytes| {
+            let at = bytes.windows(9).position(|window| window == [count, 1, 1, 1, 1, 1, 1, 1, 1]).unwrap_or(RECORD_SIZE - 5);
+            bytes[at] = 7;
+        });
+        assert_eq!(Record::decode(&more, &POLICY), None, "seven keys are too many");
+    }
+}

@@ -11,7 +11,7 @@ use twinslot_bootloader::storage::Region;
 use twinslot_tests::geometry::NOR;
 use twinslot_tests::host::{image, signed};
 use twinslot_tests::image::ImageBuilder;
-use twinslot_tests::storage::SimStorage;
+use twinslot_tests::storage::{SimCounter, SimStorage};
 
 use crate::hosts::{A, B, Nor, assert_refused, on_trial, phases, refused, rejected, updated};
 
@@ -217,4 +217,32 @@ fn a_trial_that_the_last_resort_started_is_not_confirmed() {
 fn a_confirm_records_the_image_and_clears_counters_and_reason() {
     let (mut host, _, b) = updated();
     assert_eq!(host.state().expect("a journal").slots.b, SlotState::confirmed(b.short_digest()));
+}
+
+#[test]
+fn the_next_session_raises_a_counter_that_a_confirm_left_behind() {
+    let of = |seed, counter| signed(ImageBuilder::new(seed).counter(counter));
+    let opened = |host: &mut Nor| host.write(|_| Ok(())).map(|()| host.counter.value);
+    let mut host = Nor::running(NOR, &of(1, 5));
+    host.counter = SimCounter { present: true, value: 5, fails_to_raise: true, ..SimCounter::default() };
+    host.install(&of(2, 7)).expect("an install");
+    assert_eq!(host.boot(ResetCause::Software).slot(), Some((Slot::B, Why::Trial)));
+    assert_eq!(host.confirm(), Err(InstallError::CounterNotRaised));
+    assert_eq!(opened(&mut host), Ok(5), "it still can not be raised");
+    host.counter.fails_to_raise = false;
+    assert_eq!(opened(&mut host), Ok(7));
+
+    // What no confirmed image that lies in its slot vouches for does not reach the counter.
+    for damage in [Region::Log0, B] {
+        let mut host = host.clone();
+        host.counter.value = 5;
+        let mut state = host.state().expect("a journal");
+        if damage == B {
+            host.storage.put(B, &of(3, 7).slot);
+        } else {
+            state.slots.b = SlotState::trial(state.slots.b.digest, &host.settings.policy);
+        }
+        host.set_state(&state);
+        assert_eq!(opened(&mut host), Ok(5), "{damage:?}");
+    }
 }

@@ -1,15 +1,20 @@
 //! The build side of headers, and what readers of single parts of the format refuse.
 
+use twinslot_bootloader::crypto::Crypto as _;
 use twinslot_bootloader::image::bundle::{self, BundleLayout, StoredChunk, index_entry};
 use twinslot_bootloader::image::chunks::{self, CHUNK_SIZE, ChunkTable};
 use twinslot_bootloader::image::draft::{DraftError, add_signature, unsigned_header};
 use twinslot_bootloader::image::kernel::{Architecture, HEAD, claim};
 use twinslot_bootloader::image::manifest::Place;
 use twinslot_bootloader::image::manifest::{Extra, Kind};
-use twinslot_bootloader::image::{Header, HeaderBytes, InvalidProduct, MAX_PRODUCT, Product, SIGNED_SIZE, SignatureEntry, check_format};
+use twinslot_bootloader::image::{
+    Expectations, Header, HeaderBytes, InvalidProduct, MAX_PRODUCT, Product, SIGNED_SIZE, SignatureEntry, check_format,
+};
 use twinslot_bootloader::rejection::Rejection as R;
+use twinslot_bootloader::slot::Slot;
+use twinslot_bootloader::storage::Region;
 use twinslot_tests::crypto::CheapCrypto;
-use twinslot_tests::host::{Settings, image, signed};
+use twinslot_tests::host::{Settings, image, large_image, signed};
 use twinslot_tests::image::{ImageBuilder, PartDraft, kernel};
 
 use crate::forge::EXPECT;
@@ -127,12 +132,30 @@ fn a_chunk_table_has_as_many_digests_as_the_image_has_chunks() {
     for wrong in [&image.table[..31], &longer, &[]] {
         assert_eq!(ChunkTable::verify(&header, wrong, &mut CheapCrypto).err(), Some(R::ChunkTableMismatch));
     }
+    let slot_size = 1 << 20;
+    let large = large_image(1, Region::Slot(Slot::A));
+    let expect = Expectations { slot_size, ..EXPECT };
+    let header = Header::verify(large.header(), &Settings::new(1).anchor, &expect, &mut CheapCrypto).expect("a good header");
+    let table = ChunkTable::verify(&header, &large.table, &mut CheapCrypto).expect("its table");
+    assert_eq!((table.count(), table.digest(2).is_some(), table.digest(3)), (3, true, None));
+}
+
+#[test]
+fn a_table_of_another_length_is_refused_even_where_the_header_pins_it() {
+    for len in [0, 31, 33, 64, 96] {
+        let table = vec![7; len];
+        let pinned = CheapCrypto.digest(&table);
+        let image = signed(ImageBuilder::new(1).forge(move |manifest| manifest.chunks = pinned));
+        let header = Header::verify(image.header(), &Settings::new(1).anchor, &EXPECT, &mut CheapCrypto).expect("its owner signed it");
+        assert_eq!(ChunkTable::verify(&header, &table, &mut CheapCrypto).err(), Some(R::ChunkTableMismatch), "{len} bytes for one chunk");
+    }
 }
 
 #[test]
 fn a_bundle_is_laid_out_as_the_format_says() {
     let layout = BundleLayout::new(1024 + 2 * CHUNK_SIZE + 1);
     assert_eq!((layout.chunks, layout.table_len(), layout.index_len()), (3, 96, 12));
+    assert_eq!((bundle::COMPRESSED, bundle::MAX_WINDOW), (0x8000_0000, 1_048_576));
     assert_eq!((BundleLayout::HEADER_AT, BundleLayout::TABLE_AT, layout.index_at(), layout.chunks_at()), (8, 1032, 1128, 1140));
     let plain = |len| index_entry(len, false);
     let index = [plain(CHUNK_SIZE as u32), index_entry(7, true), plain(1)];
