@@ -89,7 +89,7 @@ fn every_code_belongs_to_one_name_only() {
 }
 
 /// Names in the documents that belong to other projects or to the operating system.
-const FOREIGN: [&str; 3] = ["android_ab", "mark_booted", "posix_fadvise"];
+const FOREIGN: [&str; 4] = ["android_ab", "mark_booted", "posix_fadvise", "unicorn-engine"];
 
 #[test]
 fn every_name_that_a_document_quotes_is_in_the_source() {
