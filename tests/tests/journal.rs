@@ -309,6 +309,27 @@ fn a_log_with_a_read_error_is_left_alone_while_its_mirror_is_good() {
 }
 
 #[test]
+fn two_logs_whose_last_places_can_not_be_read_cost_a_boot_no_write() {
+    let mut storage = SimStorage::<4, 4096>::new(NOR);
+    let last = NOR.log_size - stride(4, NOR.tear_size);
+    commit(&mut storage, &state(1)).expect("good flash");
+    for log in LOGS {
+        let start = storage.address(log, last);
+        storage.flash.fail_reads(start..start + 1);
+    }
+    for floor_now in 2..=5 {
+        commit(&mut storage, &state(floor_now)).expect("one of the logs takes it");
+        let before = storage.flash.counters();
+        for _ in 0..3 {
+            let mut journal = open(&mut storage);
+            assert_eq!((journal.state().map(|state| state.floor), journal.is_clean()), (Some(floor_now), true));
+            assert_eq!(journal.repair(&mut storage, &POLICY), Ok(()));
+        }
+        assert_eq!(storage.flash.counters(), before, "a boot writes");
+    }
+}
+
+#[test]
 fn a_log_whose_first_place_can_not_be_read_is_not_erased_while_its_mirror_is_good() {
     for log in LOGS {
         let mut storage = SimStorage::<4, 4096>::new(NOR);

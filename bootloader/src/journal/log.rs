@@ -145,12 +145,12 @@ impl Journal {
         base.saturating_add(u64::from(begun))
     }
 
-    /// Whether both logs end in the same record with nothing torn behind it. A log that can only be reclaimed by erasing it after a read error is
-    /// left alone while its mirror is good.
+    /// Whether there is nothing to repair: each log ends in the newest record with nothing torn behind it, or is left alone, since only an erase after
+    /// a read error would make room in it.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         let [first, second] = &self.logs;
-        (first.is_good() && (second.is_good() || second.is_left_alone())) || (second.is_good() && first.is_left_alone())
+        first.is_settled() && second.is_settled()
     }
 
     /// Commits the newest record again to both logs when they do not agree. Nothing is decided before that.
@@ -182,7 +182,8 @@ impl Journal {
             return Err(CommitError::Exhausted);
         }
         let mut bytes = [0; RECORD_SIZE];
-        if !state.is_possible(policy) || encode(sequence, state, &mut bytes).is_none() {
+        encode(sequence, state, &mut bytes);
+        if Record::decode(&bytes, policy).is_none_or(|record| !record.state.is_as_strict_as(state)) {
             return Err(CommitError::Impossible);
         }
         let written = self.write_both(storage, &bytes);
@@ -270,8 +271,8 @@ impl Log {
         !self.begun || self.end >= self.capacity || is_behind
     }
 
-    const fn is_good(&self) -> bool {
-        self.current && self.torn_behind == 0
+    const fn is_settled(&self) -> bool {
+        (self.current && self.torn_behind == 0) || self.is_left_alone()
     }
 
     /// Only an erase would make room, and a place could not be read.

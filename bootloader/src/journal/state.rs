@@ -172,6 +172,11 @@ impl State {
         self.slots.a.is_possible(policy) && self.slots.b.is_possible(policy) && no_stranded_preference && in_flight_is_a_trial
     }
 
+    /// Whether floor and revoked keys are those of `other`: the part of a state that no signature vouches for.
+    pub(super) fn is_as_strict_as(&self, other: &Self) -> bool {
+        self.floor == other.floor && self.revoked == other.revoked
+    }
+
     /// Writes the state's encoding.
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         writer.byte(self.preferred as u8);
@@ -279,5 +284,21 @@ impl Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self::DEFAULT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_as_strict_as_one_with_its_floor_and_its_revoked_keys_only() {
+        let state = State::new(3);
+        let mut revokes = state;
+        assert_eq!(revokes.revoked.insert([1; 8]), Ok(()));
+        let with_floor = |floor| State { floor, ..state };
+        assert!(state.is_as_strict_as(&State { preferred: Slot::B, ..state }));
+        assert!(!state.is_as_strict_as(&revokes) && !revokes.is_as_strict_as(&state));
+        assert!(!state.is_as_strict_as(&with_floor(2)) && !state.is_as_strict_as(&with_floor(4)));
     }
 }

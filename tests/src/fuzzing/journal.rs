@@ -187,11 +187,9 @@ where
         self.assert_settles(journal, storage, policy);
     }
 
-    /// A repair has nothing left to do a second time; where an erase does not make a place readable, not a third time. Where neither log has that
-    /// much, the logs take turns: nothing is lost, but each start erases one of them.
+    /// A repair has nothing left to do a second time; where an erase does not make a place readable, not a third time.
     fn assert_settles(&self, mut journal: Journal, mut storage: SimStorage<WRITE, ERASE>, policy: &Policy) {
-        let both = self.places.iter().all(|log| log.iter().any(Option::is_none));
-        if both || (self.is_unreadable() && journal.repair(&mut storage, policy).is_err()) {
+        if self.is_unreadable() && journal.repair(&mut storage, policy).is_err() {
             return;
         }
         let repaired = storage.flash.counters();
