@@ -16,10 +16,11 @@ use twinslot_tests::image::{Image, ImageBuilder};
 use twinslot_tests::on_every_geometry;
 use twinslot_tests::storage::Geometry;
 
-fn of(seed: u16, counter: u32) -> Image {
+fn with_counter(seed: u16, counter: u32) -> Image {
     signed(ImageBuilder::new(seed).counter(counter))
 }
 
+/// The boot chose this slot for this reason, and the bytes that run are those of the image.
 #[track_caller]
 fn assert_runs<const WRITE: usize, const ERASE: usize>(host: &Host<WRITE, ERASE>, boot: &Boot, image: &Image, expected: (Slot, Why))
 where
@@ -37,7 +38,7 @@ fn the_image_that_runs_is_the_chosen_one_although_the_other_was_verified_after_i
     fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
         // A lost journal has both examined, A first and B last; whichever is chosen, its own bytes run.
         for (counter_a, counter_b, chosen) in [(6, 5, Slot::A), (5, 6, Slot::B)] {
-            let (a, b) = (of(1, counter_a), of(2, counter_b));
+            let (a, b) = (with_counter(1, counter_a), with_counter(2, counter_b));
             let mut host = Host::<WRITE, ERASE>::new(geometry);
             host.storage.put(Region::Slot(Slot::A), &a.slot);
             host.storage.put(Region::Slot(Slot::B), &b.slot);
@@ -52,7 +53,7 @@ fn the_image_that_runs_is_the_chosen_one_although_the_other_was_verified_after_i
 #[test]
 fn the_fallback_runs_its_own_bytes_after_a_refused_trial_was_loaded() {
     fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {
-        let (a, b, armed) = (of(1, 5), of(2, 5), of(3, 5));
+        let [a, b, armed] = [1, 2, 3].map(|seed| with_counter(seed, 5));
         let mut host = Host::<WRITE, ERASE>::running(geometry, &a);
         // Another authentic image than the armed one lies in slot B: it verifies, it is loaded, and it must not run.
         host.storage.put(Region::Slot(Slot::B), &b.slot);

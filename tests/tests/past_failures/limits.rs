@@ -2,6 +2,7 @@
 
 use twinslot_bootloader::decide::Why;
 use twinslot_bootloader::handoff::Verdict;
+use twinslot_bootloader::image::HEADER_SIZE_U64;
 use twinslot_bootloader::install::{InstallError, Refusal};
 use twinslot_bootloader::journal::{CommitError, Phase, RECORD_SIZE, SlotState, State};
 use twinslot_bootloader::reason::{Reason, ResetCause};
@@ -33,8 +34,10 @@ fn a_log_whose_writes_always_fail_stops_updates_and_the_host_goes_on() {
     }
 }
 
-/// Pages of a header, and of a record to each log.
-const HEADER_WRITES: u64 = 1024 / 256;
+/// Pages of a header.
+const HEADER_WRITES: u64 = HEADER_SIZE_U64 / 256;
+
+/// A record to each log, a page each.
 const COMMIT_WRITES: u64 = 2;
 
 #[test]

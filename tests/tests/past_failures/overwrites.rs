@@ -1,4 +1,4 @@
-//! A slot that is being overwritten is not what it was (ESP-IDF #14808: an update that stopped half way left the mark "valid" of the image before it).
+//! A slot that is being overwritten is not what it was (ESP-IDF #14808: an update that stopped half way left the mark "valid" of the image before).
 
 use embedded_storage::nor_flash::NorFlash;
 use twinslot_bootloader::decide::Why;
@@ -14,13 +14,13 @@ use twinslot_tests::storage::Geometry;
 
 const B: Region = Region::Slot(Slot::B);
 
-/// Slot A confirmed and running; slot B holds `image` in this state.
-fn beside<const WRITE: usize, const ERASE: usize>(geometry: Geometry, image: &Image, entry: SlotState) -> Host<WRITE, ERASE>
+/// Slot A confirmed and running; slot B holds `old` in this state.
+fn beside<const WRITE: usize, const ERASE: usize>(geometry: Geometry, old: &Image, entry: SlotState) -> Host<WRITE, ERASE>
 where
     SimFlash<WRITE, ERASE>: NorFlash,
 {
-    let mut host = Host::running(geometry, &twinslot_tests::host::image(1));
-    host.storage.put(B, &image.slot);
+    let mut host = Host::running(geometry, &image(1));
+    host.storage.put(B, &old.slot);
     let mut state: State = host.state().expect("a journal");
     state.slots.b = entry;
     host.set_state(&state);

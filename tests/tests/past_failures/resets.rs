@@ -1,7 +1,7 @@
 //! 100,000 resets before the application ever runs (RAUC #683: boot counters that only the application sets back were used up by power cuts).
 //!
-//! What boots, and the wear of the flash, are bounded. A boot is a function of flash and reset cause: once one has changed nothing, all later ones with
-//! that cause are the same boot, so a series ends there early. One series is run to its end all the same.
+//! What boots, and the wear of the flash, are bounded. A boot is a function of flash and reset cause: once one has changed nothing, all later ones
+//! with that cause are the same boot, so a series ends there early. One series is run to its end all the same.
 
 use embedded_storage::nor_flash::NorFlash;
 use twinslot_bootloader::decide::Why;
@@ -21,7 +21,7 @@ const RESETS: u32 = 100_000;
 /// Causes that a board may tell every time, rightly or not.
 const CAUSES: [ResetCause; 3] = [ResetCause::PowerOn, ResetCause::Watchdog, ResetCause::Unknown];
 
-/// Boots until nothing can change any more. More are a livelock.
+/// Boots until nothing can change any more: two trials of ten boots each, and one more for each to give it up. More are a livelock.
 const SETTLED_AFTER: u32 = 2 * 10 + 2;
 
 /// What a series of resets came to.
@@ -55,6 +55,7 @@ where
     unreachable!("{context}: a series ends before its assertion on livelocks does")
 }
 
+/// Resets a copy of the host with each cause, and has each series judged.
 fn on_every_cause<const WRITE: usize, const ERASE: usize>(
     host: &Host<WRITE, ERASE>,
     geometry: Geometry,
