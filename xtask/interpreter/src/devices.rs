@@ -11,7 +11,6 @@ const TIMER_CONTROL: u32 = 0x4000_0000;
 const UART_STATE: [u32; 5] = [0x4000_4004, 0x4000_5004, 0x4000_6004, 0x4000_7004, 0x4000_9004];
 const CONSOLE_DATA: u32 = 0x4000_4000;
 const WATCHDOG: std::ops::Range<u32> = 0x4000_8000..0x4000_9000;
-const WATCHDOG_CONTROL: u32 = 0x4000_8008;
 const WATCHDOG_LOCK: u32 = 0x4000_8c00;
 const UNLOCK: u32 = 0x1acc_e551;
 const RESET_CONTROL: u32 = 0xe000_ed0c;
@@ -30,16 +29,14 @@ pub(crate) struct Devices {
 }
 
 impl Devices {
+    /// Whether an address is a device's and no memory.
     pub(crate) fn has(address: u32) -> bool {
         APB.contains(&address) || SYSTEM.contains(&address)
     }
 
+    /// Whether a program can tell no difference.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.registers == other.registers && self.watchdog_is_locked == other.watchdog_is_locked
-    }
-
-    pub(crate) fn watchdog_is_armed(&self) -> bool {
-        self.registers.get(&WATCHDOG_CONTROL).is_some_and(|control| control & 0b11 == 0b11)
     }
 
     pub(crate) fn read(&self, address: u32) -> u32 {
@@ -50,6 +47,7 @@ impl Devices {
         }
     }
 
+    /// `count`: the instructions so far, this one included.
     pub(crate) fn write(&mut self, address: u32, value: u32, count: u64) -> Result<(), Trap> {
         if address == TIMER_CONTROL && value & 1 == 1 {
             self.timer_started = self.timer_started.or(Some(count));

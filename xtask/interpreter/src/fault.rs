@@ -1,7 +1,7 @@
 //! Faults against a recorded run: go to the moment, leave an instruction out, see how it ends.
 //!
-//! A run without fault is recorded once, with states to start from. A run with a fault is over as soon as it can not be told from the recorded one any
-//! more: both end the same way then.
+//! A run without fault is recorded once, with states to start from. A run with a fault is over as soon as it can not be told from the recorded one
+//! any more: both end the same way then.
 
 use crate::machine::{End, Machine, Snapshot, Stop};
 use crate::memory::Words;
@@ -122,7 +122,7 @@ impl Reference {
         self.trace.len() as u64
     }
 
-    /// Whether it has none. It always has.
+    /// Whether it has none. A recorded run has one at least.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.trace.is_empty()
@@ -163,13 +163,13 @@ impl Reference {
 
     /// Goes to the moment of a fault and runs on from there with it; an error when the fault itself ends the run.
     fn inject<T>(&self, machine: &mut Machine, fault: Fault, go_on: impl Fn(&mut Machine) -> T) -> Result<T, End> {
-        let instructions = match fault {
+        let (moment, left_out) = match fault {
             Fault::One(number) => (number, 1),
             Fault::Pair(number) => (number, 2),
             Fault::Every(address) => (self.visit(address).map_or(0, |visit| visit.first), 0),
         };
-        self.go_to(machine, instructions.0);
-        for _ in 0..instructions.1 {
+        self.go_to(machine, moment);
+        for _ in 0..left_out {
             machine.skip_one().map_err(|trap| machine.end(trap))?;
         }
         let Fault::Every(address) = fault else { return Ok(go_on(machine)) };

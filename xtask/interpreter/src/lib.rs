@@ -1,8 +1,8 @@
 //! A Thumb-2 interpreter for a loader of the board mps2-an386, made for fault injection.
 //!
-//! Guarantees: a run is a pure function of code, flash and faults; a state is copied in microseconds; nothing outside of this process is touched. What
-//! the architecture leaves undefined ends a run as a fault. What this interpreter does not know ends it as [`End::Unknown`], which is never taken for
-//! anything else. It is no oracle: whoever uses it compares it with an emulator that other people wrote.
+//! Guarantees: a run is a pure function of code, flash and faults; a state is copied in microseconds; nothing outside of this process is touched.
+//! What the architecture leaves undefined ends a run as a fault. What this interpreter does not know ends it as [`End::Unknown`], which is never taken
+//! for anything else. It is no oracle: whoever uses it compares it with an emulator that other people wrote.
 
 mod arithmetic;
 mod decode;

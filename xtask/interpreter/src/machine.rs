@@ -140,12 +140,6 @@ impl Machine {
         String::from_utf8_lossy(&self.memory.devices.console).into_owned()
     }
 
-    /// Whether the watchdog would end what hangs.
-    #[must_use]
-    pub fn watchdog_is_armed(&self) -> bool {
-        self.memory.devices.watchdog_is_armed()
-    }
-
     /// All bytes of the flash.
     #[must_use]
     pub fn flash(&self) -> Vec<u8> {

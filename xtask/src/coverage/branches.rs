@@ -14,6 +14,7 @@ pub(super) struct Row {
     missed_sides: usize,
 }
 
+/// A row for each file that has branches.
 pub(super) fn rows(covered: &Coverage) -> Vec<Row> {
     let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
     for (place, sides) in &covered.branches {
@@ -24,6 +25,7 @@ pub(super) fn rows(covered: &Coverage) -> Vec<Row> {
     rows.into_values().collect()
 }
 
+/// The rows for people, a line each.
 pub(super) fn table(rows: &[Row]) -> String {
     let lines = rows.iter().map(|row| format!("told  {:<24} {:>4} branches, {:>3} sides missed", row.file, row.branches, row.missed_sides));
     lines.collect::<Vec<_>>().join("\n")

@@ -1,6 +1,6 @@
 //! A compiler that instruments, and the LLVM tools that came with it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -79,6 +79,5 @@ fn install(workspace: &Workspace, toolchain: Option<&str>) -> Result<()> {
 
 /// The folder that a compiler builds into.
 pub(super) fn folder(workspace: &Workspace, compiler: &Compiler) -> PathBuf {
-    let target: &Path = workspace.target();
-    target.join(compiler.name)
+    workspace.target().join(compiler.name)
 }

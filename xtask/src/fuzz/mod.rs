@@ -6,7 +6,7 @@
 mod program;
 mod target;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ pub(crate) fn fuzz(workspace: &Workspace, arguments: &FuzzArguments) -> Result<S
     }
 }
 
-fn replay(workspace: &Workspace, target: &str, input: &std::path::Path) -> Result<String> {
+fn replay(workspace: &Workspace, target: &str, input: &Path) -> Result<String> {
     let programs = Programs::build(workspace, &[target.to_owned()])?;
     programs.replay(target, input)?;
     Ok(format!("{target} holds on {}", input.display()))

@@ -1,27 +1,25 @@
 //! Every fault of one host, tried.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use anyhow::{Result, ensure};
-use thumb_interpreter::{Attempt, End, Fault, Machine, Reference};
+use thumb_interpreter::{Attempt, End, Fault, Machine, Reference, Stop};
 
+use super::LONGEST_BOOT;
 use super::code::{Owner, Owners};
 use super::hosts::{Case, Flaw, Host, Standing};
-use crate::scenario::Sequence;
+use crate::scenario::{SEED, Sequence};
 
 /// Threads that try faults.
 const THREADS: usize = 2;
 
-/// Seeded occurrences inside crypto and hash loops, a host.
-const SEEDED: u64 = 1000;
+/// Executions inside crypto and hash loops that a seed chooses on each host.
+const CHOSEN_IN_CRYPTO: u64 = 1000;
 
-/// Seeded later executions in our own code, a host, unless all are tried.
-const OCCURRENCES: u64 = 500;
-
-/// A run without fault is never longer.
-const LONGEST: u64 = 50_000_000;
+/// Later executions in our own code that a seed chooses on each host, unless all are tried.
+const CHOSEN_IN_OURS: u64 = 500;
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +31,8 @@ pub(crate) enum Extent {
 }
 
 impl Extent {
-    /// When a run is called endless: with `Full` there is time for everything twice, and for one more signature.
+    /// After how many instructions a run is called endless, when the one without fault has `instructions`: with `Full` there is time for everything
+    /// twice, and for one more signature.
     const fn limit(self, instructions: u64) -> u64 {
         match self {
             Self::Short => instructions + 1_000_000,
@@ -123,9 +122,9 @@ pub(super) enum Outcome {
     Bypassed,
     /// The image starts at the next boot, which has no fault: the fault has changed the flash.
     BypassedLater,
-    /// Refused, or stopped, with the watchdog off.
+    /// It rests as a loader that has refused does: asleep, or in a loop of one instruction.
     Refused,
-    /// A fault was taken.
+    /// The processor took a fault exception.
     Faulted,
     /// A reset was asked for.
     Reset,
@@ -194,7 +193,7 @@ impl<'a> Attack<'a> {
     /// Records the run without fault, which must refuse the image.
     pub(super) fn prepare(case: Case, host: &'a Host, extent: Extent) -> Result<Self> {
         let mut machine = host.machine();
-        let reference = Reference::record(&mut machine, LONGEST);
+        let reference = Reference::record(&mut machine, LONGEST_BOOT);
         let console = reference.console();
         ensure!(matches!(reference.end(), End::Resting(_)), "{case}: without a fault the loader does not halt but ends with {:?}", reference.end());
         ensure!(console.lines().any(|line| line.starts_with("twinslot: halt code=")), "{case}: the loader does not say that it halts: {console:?}");
@@ -214,7 +213,7 @@ impl<'a> Attack<'a> {
         self.machine.clone()
     }
 
-    /// The host.
+    /// What is wrong on the host, and what its journal says.
     pub(super) const fn case(&self) -> Case {
         self.case
     }
@@ -243,8 +242,8 @@ impl<'a> Attack<'a> {
             }
         }
         self.make_everybodys_ours(&mut trials);
-        trials.extend(self.seeded());
-        trials.extend(self.occurrences());
+        trials.extend(self.chosen_in_crypto());
+        trials.extend(self.later_in_ours());
         let scope = Scope::of(self.case, self.extent);
         let signature = self.owner_of_each.iter().position(|owner| *owner == Owner::CryptoCrate).unwrap_or(0) as u64;
         trials.retain(|trial| scope.has(trial, self.number(*trial) >= signature));
@@ -263,20 +262,20 @@ impl<'a> Attack<'a> {
         }
     }
 
-    /// Occurrences inside crypto and hash loops, by seed.
-    fn seeded(&self) -> Vec<Trial> {
+    /// Executions inside crypto and hash loops, by seed.
+    fn chosen_in_crypto(&self) -> Vec<Trial> {
         let numbers: Vec<u64> = self.numbers(|owner| owner != Owner::Ours);
-        choose(&numbers, SEEDED).map(|number| self.later(Kind::Later, Fault::One(number), number)).collect()
+        choose(&numbers, CHOSEN_IN_CRYPTO).into_iter().map(|number| self.later(Kind::Later, Fault::One(number), number)).collect()
     }
 
-    /// Occurrences in our own code behind the first one.
-    fn occurrences(&self) -> Vec<Trial> {
-        let first: std::collections::HashSet<u64> = self.reference.visits().iter().map(|visit| visit.first).collect();
+    /// Executions in our own code behind the first one of each address.
+    fn later_in_ours(&self) -> Vec<Trial> {
+        let first: HashSet<u64> = self.reference.visits().iter().map(|visit| visit.first).collect();
         let mut numbers = self.numbers(|owner| owner == Owner::Ours);
         numbers.retain(|number| !first.contains(number));
-        let chosen: Vec<u64> = match self.extent {
+        let chosen = match self.extent {
             Extent::Full => numbers,
-            Extent::Short => choose(&numbers, OCCURRENCES).collect(),
+            Extent::Short => choose(&numbers, CHOSEN_IN_OURS),
         };
         let both = |number: u64| [self.later(Kind::Later, Fault::One(number), number), self.later(Kind::LaterPair, Fault::Pair(number), number)];
         chosen.into_iter().flat_map(both).collect()
@@ -338,7 +337,7 @@ impl<'a> Attack<'a> {
             return known;
         }
         machine.power_cycle();
-        let starts = machine.run(LONGEST, None) == thumb_interpreter::Stop::End(End::Started);
+        let starts = machine.run(LONGEST_BOOT, None) == Stop::End(End::Started);
         if let Ok(mut known) = self.next_boots.lock() {
             known.insert(changed, starts);
         }
@@ -359,6 +358,7 @@ impl<'a> Attack<'a> {
         Results { case: self.case, instructions: self.reference.len(), addresses: self.reference.visits().len(), counts, findings }
     }
 
+    /// The number of the first instruction that a fault leaves out.
     fn number(&self, trial: Trial) -> u64 {
         match trial.fault {
             Fault::One(number) | Fault::Pair(number) => number,
@@ -367,10 +367,10 @@ impl<'a> Attack<'a> {
     }
 }
 
-/// So many of the numbers, by seed, each at most once.
-fn choose(numbers: &[u64], count: u64) -> impl Iterator<Item = u64> {
-    let mut sequence = Sequence::new(crate::scenario::SEED);
+/// At most so many of the numbers, by seed, each once: what is drawn twice is not replaced.
+fn choose(numbers: &[u64], count: u64) -> Vec<u64> {
+    let mut sequence = Sequence::new(SEED);
     let limit = numbers.len() as u64;
-    let drawn: std::collections::BTreeSet<u64> = (0..count).map(|_| sequence.up_to(limit) - 1).collect();
-    drawn.into_iter().filter_map(|index| numbers.get(usize::try_from(index).ok()?).copied()).collect::<Vec<_>>().into_iter()
+    let drawn: BTreeSet<u64> = (0..count).map(|_| sequence.up_to(limit) - 1).collect();
+    drawn.into_iter().filter_map(|index| numbers.get(usize::try_from(index).ok()?).copied()).collect()
 }

@@ -40,7 +40,7 @@ const UNHARDENED_CASE: Case = Case { flaw: Flaw::FlippedPayload, standing: Stand
 /// Faults that are tried in QEMU as well, a host: of those at first executions, where a breakpoint finds the moment.
 const FAULTS_IN_BOTH: usize = 4;
 
-/// More instructions than any boot of a small image takes.
+/// More instructions than any boot of a small image takes without a fault.
 const LONGEST_BOOT: u64 = 50_000_000;
 
 /// What to do.
@@ -113,8 +113,8 @@ fn unhardened_bypasses(workspace: &Workspace, hosttool: &Path) -> Result<u64> {
     let mut supply = Supply::new(&variant.workspace, hosttool, &workspace.products("glitch-unhardened")?)?;
     let host = supply.host(UNHARDENED_CASE)?;
     let attack = Attack::prepare(UNHARDENED_CASE, &host, Extent::Short)?;
-    let is_short = |trial: &Trial| trial.owner == Owner::Ours && trial.kind == Kind::First;
-    let trials: Vec<Trial> = attack.trials().into_iter().filter(is_short).collect();
+    let is_simple = |trial: &Trial| trial.owner == Owner::Ours && trial.kind == Kind::First;
+    let trials: Vec<Trial> = attack.trials().into_iter().filter(is_simple).collect();
     let results = [attack.run(&trials)];
     let bypasses = report::bypasses(&results, |_, _, _| true);
     if bypasses == 0 {

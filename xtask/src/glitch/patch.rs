@@ -30,11 +30,13 @@ pub(super) fn set_signature(flash: &mut [u8], header: usize, signature: &[u8]) -
     renew_crc(flash, header)
 }
 
+/// Flips one bit of the first part, behind its vector table.
 pub(super) fn flip_payload(flash: &mut [u8], header: usize) -> Result<()> {
     *flash.get_mut(header + FIRST_PART + FIRST_CODE).context("the flash ends before the payload")? ^= 1;
     Ok(())
 }
 
+/// Makes a region blank.
 pub(super) fn erase(flash: &mut [u8], span: Span) -> Result<()> {
     let (from, to) = (usize::try_from(span.offset)?, usize::try_from(span.end())?);
     flash.get_mut(from..to).context("the flash ends before the slot")?.fill(0xff);

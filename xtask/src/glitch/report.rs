@@ -65,7 +65,7 @@ pub(super) fn is_gated(case: Case, kind: Kind, owner: Owner) -> bool {
     case.is_gated() && !(kind == Kind::Every && owner == Owner::CryptoCrate)
 }
 
-/// Bypasses of the faults that `wanted` says.
+/// How many of the faults that `wanted` takes started an image.
 pub(super) fn bypasses(results: &[Results], wanted: impl Fn(Case, Kind, Owner) -> bool) -> u64 {
     count(results, |case, kind, owner, outcome| outcome.is_bypass() && wanted(case, kind, owner))
 }

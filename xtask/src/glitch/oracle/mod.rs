@@ -113,12 +113,12 @@ fn start(host: &Host, reference: &Reference, folder: &Path) -> Result<Debugged> 
     Ok(debugged)
 }
 
-/// Leaves out what the fault leaves out.
+/// Leaves out what the fault leaves out, and stops behind it.
 fn inject(debugged: &mut Debugged, loader: &Loader, trial: &Trial) -> Result<()> {
-    let sizes: &[u32] = match trial.fault {
+    let left_out = match trial.fault {
         Fault::Every(address) => return debugged.set_memory(address, no_operation(size_at(loader, address))),
-        Fault::One(_) => &[0],
-        Fault::Pair(_) => &[0, 1],
+        Fault::One(_) => 1,
+        Fault::Pair(_) => 2,
     };
     debugged.set_breakpoint(trial.address)?;
     if trial.address != first_address(loader) {
@@ -126,7 +126,7 @@ fn inject(debugged: &mut Debugged, loader: &Loader, trial: &Trial) -> Result<()>
     }
     debugged.clear_breakpoint(trial.address)?;
     let (mut pc, mut xpsr) = (trial.address, debugged.xpsr()?);
-    for _ in sizes {
+    for _ in 0..left_out {
         pc += size_at(loader, pc);
         xpsr = advanced(xpsr);
     }

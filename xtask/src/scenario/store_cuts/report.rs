@@ -38,20 +38,13 @@ impl Row {
         let Self { board, scene, stores, cuts, real_cuts, second_cuts, boots, seconds, .. } = self;
         let word = if self.has_failed() { "FAIL" } else { "pass" };
         let counts = format!("{cuts} cuts in {stores} stores ({real_cuts} by killing qemu), {second_cuts} second cuts, {boots} boots");
-        match (&self.variant, &self.complaint) {
-            (None, None) => format!("{word} {board:<11} {scene:<22} {seconds:>6.1} s  {counts}"),
-            (None, Some(complaint)) => {
-                let indented: Vec<String> = complaint.lines().map(|line| format!("     {line}")).collect();
-                format!("{word} {board:<11} {scene:<22} {seconds:>6.1} s  {counts}\n{}", indented.join("\n"))
-            }
-            (Some(variant), Some(complaint)) => {
-                format!(
-                    "{word} {board:<11} {scene:<22} {seconds:>6.1} s  variant {variant} is caught: {}",
-                    complaint.lines().next().unwrap_or_default()
-                )
-            }
-            (Some(variant), None) => format!("{word} {board:<11} {scene:<22} {seconds:>6.1} s  variant {variant} is NOT caught; {counts}"),
-        }
+        let came_of_it = match (&self.variant, &self.complaint) {
+            (None, None) => counts,
+            (None, Some(complaint)) => complaint.lines().fold(counts, |text, line| format!("{text}\n     {line}")),
+            (Some(variant), Some(complaint)) => format!("variant {variant} is caught: {}", complaint.lines().next().unwrap_or_default()),
+            (Some(variant), None) => format!("variant {variant} is NOT caught; {counts}"),
+        };
+        format!("{word} {board:<11} {scene:<22} {seconds:>6.1} s  {came_of_it}")
     }
 }
 

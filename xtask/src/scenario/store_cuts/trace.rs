@@ -24,6 +24,7 @@ impl Store {
         (base + span.offset..base + span.end()).contains(&self.address)
     }
 
+    /// Whether it left the word erased.
     pub(super) fn erases(&self) -> bool {
         self.word == ERASED
     }
