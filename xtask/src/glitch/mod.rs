@@ -98,6 +98,7 @@ fn attack(supply: &mut Supply, case: Case, extent: Extent, compared: &mut Compar
     compared.add(oracle::compare_run(&host).with_context(|| case.to_string())?);
     let attack = Attack::prepare(case, &host, extent)?;
     let trials = attack.trials();
+    ensure!(!trials.is_empty(), "{case}: there is no fault to try");
     let at_first: Vec<&Trial> = trials.iter().filter(|trial| matches!(trial.kind, Kind::First | Kind::Pair | Kind::Every)).collect();
     for trial in at_first.iter().step_by((at_first.len() / FAULTS_IN_BOTH).max(1)) {
         compared.add(oracle::compare_fault(&attack, trial)?);
