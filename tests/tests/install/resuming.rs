@@ -1,6 +1,7 @@
 //! What an install keeps of what a slot holds, and where it erases.
 
 use twinslot_bootloader::decide::Why;
+use twinslot_bootloader::image::HEADER_SIZE;
 use twinslot_bootloader::image::chunks::CHUNK_SIZE;
 use twinslot_bootloader::image::manifest::Place;
 use twinslot_bootloader::install::{Refusal, Running};
@@ -9,7 +10,7 @@ use twinslot_bootloader::reason::{Reason, ResetCause};
 use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
-use twinslot_tests::geometry::NOR;
+use twinslot_tests::geometry::{BLOCKS, NOR};
 use twinslot_tests::host::{Host, image, large_image, signed};
 use twinslot_tests::image::{Image, ImageBuilder, PartDraft};
 use twinslot_tests::storage::Geometry;
@@ -60,6 +61,32 @@ fn a_slot_that_holds_everything_but_the_header_needs_the_header_only() {
     host.install(&new).expect("an install");
     assert_eq!(host.storage.flash.counters().erases, before, "nothing was erased");
     assert_eq!(host.boot(ResetCause::Software).slot(), Some((Slot::B, Why::Trial)));
+}
+
+#[test]
+fn chunks_behind_a_header_that_one_erase_took_with_it_are_not_relied_on() {
+    let new = image(2);
+    let mut host = Host::<512, 65_536>::running(BLOCKS, &image(1));
+    // What an erase that was cut may leave of a unit that held the whole image.
+    host.storage.put(B, &[&[0xff; HEADER_SIZE], &new.slot[HEADER_SIZE..]].concat());
+    let resumed = host.write(|session| {
+        let slot = session.inactive()?;
+        Ok(session.install(slot, new.header(), &new.table)?.next_chunk())
+    });
+    assert_eq!(resumed, Ok(Some(0)), "the unit must be erased again, and its chunks with it");
+    host.install(&new).expect("an install");
+    assert_eq!(host.boot(ResetCause::Software).slot(), Some((Slot::B, Why::Trial)));
+    host.assert_flash_rules();
+}
+
+#[test]
+fn an_installer_knows_how_many_chunks_it_has_to_bring() {
+    let new = large_image(2, B);
+    let told = Nor::running(LARGE, &image(1)).write(|session| {
+        let slot = session.inactive()?;
+        Ok(session.install(slot, new.header(), &new.table)?.chunk_count())
+    });
+    assert_eq!(told, Ok(3), "two whole ones and a short one");
 }
 
 #[test]

@@ -2,14 +2,15 @@
 
 use twinslot_bootloader::decide::Why;
 use twinslot_bootloader::handoff::Booted;
-use twinslot_bootloader::install::{InstallError, Refusal};
+use twinslot_bootloader::install::{Host as WriterHost, InstallError, Refusal, Session};
 use twinslot_bootloader::journal::{CommitError, FloorRaise, Phase, SlotState};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::Slot;
-use twinslot_bootloader::storage::Region;
+use twinslot_bootloader::storage::{MonotonicCounter, Region, StorageError};
+use twinslot_tests::crypto::CheapCrypto;
 use twinslot_tests::geometry::NOR;
-use twinslot_tests::host::{image, signed};
+use twinslot_tests::host::{LAYOUT, identity, image, signed};
 use twinslot_tests::image::ImageBuilder;
 use twinslot_tests::storage::{SimCounter, SimStorage};
 
@@ -244,5 +245,36 @@ fn the_next_session_raises_a_counter_that_a_confirm_left_behind() {
         }
         host.set_state(&state);
         assert_eq!(opened(&mut host), Ok(5), "{damage:?}");
+    }
+}
+
+/// A counter that wears out: how often it was written.
+struct Worn {
+    value: u32,
+    writes: u32,
+}
+
+impl MonotonicCounter for Worn {
+    fn value(&mut self) -> Result<u32, StorageError> {
+        Ok(self.value)
+    }
+
+    fn raise(&mut self, floor: u32) -> Result<(), StorageError> {
+        (self.value, self.writes) = (self.value.max(floor), self.writes + 1);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_session_writes_to_the_counter_only_when_it_lags() {
+    let of = |seed, counter| signed(ImageBuilder::new(seed).counter(counter));
+    let mut host = Nor::running(NOR, &of(1, 5));
+    host.update(&of(2, 7)).expect("an update");
+    for (value, expected) in [(6, (7, 1)), (7, (7, 0)), (8, (8, 0))] {
+        let mut counter = Worn { value, writes: 0 };
+        let settings = &host.settings;
+        let writer = WriterHost { identity: identity(), anchor: &settings.anchor, policy: settings.policy, layout: LAYOUT };
+        Session::open(&mut host.storage, &mut CheapCrypto, &mut counter, writer, &host.handoff).expect("the writer fits the loader");
+        assert_eq!((counter.value, counter.writes), expected, "a counter of {value} under a floor of 7");
     }
 }

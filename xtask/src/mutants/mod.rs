@@ -78,8 +78,9 @@ struct Figures {
 pub(crate) fn mutants(workspace: &Workspace, arguments: &MutantsArguments) -> Result<Verdict> {
     let sources = Sources::read(workspace)?;
     let mut table = Table::read(workspace)?;
-    for batch in tool::batches(asked_for(arguments, &sources, &table)?) {
-        run(workspace, &sources, &mut table, &batch, arguments)?;
+    let asked_for = asked_for(arguments, &sources, &table)?;
+    if !asked_for.is_empty() {
+        run(workspace, &sources, &mut table, &asked_for, arguments)?;
     }
     judge(arguments, &sources, &table)
 }
@@ -95,10 +96,10 @@ fn asked_for(arguments: &MutantsArguments, sources: &Sources, table: &Table) -> 
     paths.iter().map(|path| sources.file(path).cloned().with_context(|| format!("{path} is no source file of the verifier"))).collect()
 }
 
-/// Makes the rows of files that are run together.
-fn run(workspace: &Workspace, sources: &Sources, table: &mut Table, batch: &[Source], arguments: &MutantsArguments) -> Result<()> {
+/// Makes the rows of these files.
+fn run(workspace: &Workspace, sources: &Sources, table: &mut Table, asked_for: &[Source], arguments: &MutantsArguments) -> Result<()> {
     let tool = Tool::installed(workspace)?;
-    let mut records = batch.iter().map(|source| Record::open(workspace, source)).collect::<Result<Vec<_>>>()?;
+    let mut records = asked_for.iter().map(|source| Record::open(workspace, source)).collect::<Result<Vec<_>>>()?;
     for record in &mut records {
         record.fates.retain(|_, fate| !arguments.full && !matches!(fate, Fate::Killed(test) if !check::exists(sources, test)));
     }

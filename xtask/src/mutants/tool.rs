@@ -1,4 +1,5 @@
-//! Runs cargo-mutants over source files, in two passes: first the tests nearest to the files, which notice most mutants, then all tests on the rest.
+//! Runs cargo-mutants over source files, in two passes: first the tests nearest to each file, which notice most mutants, in a profile that builds
+//! quickly; then all tests on the rest, in one that runs quickly.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ const NEAR: [(&str, &[&str]); 5] = [
 
 /// All tests that can notice a mutant within seconds.
 const ALL: [&str; 7] = ["--lib", "--test=journal", "--test=install", "--test=rules", "--test=rejections", "--test=formats", "--test=regressions"];
+
+/// The profile that builds quickly, and the one that runs quickly.
+const PROFILES: [&str; 2] = ["mutant", "quick"];
 
 /// The sources that an interrupted run was about, beside what it left.
 const STAMP: &str = "sources.json";
@@ -58,19 +62,22 @@ impl Tool {
         for record in records.iter_mut() {
             record.fates.retain(|name, fate| names.contains(name) && *fate != Fate::Survived);
         }
-        let unknown = names.iter().filter(|name| fate(records, name).is_none());
-        self.pass(workspace, records, near(records), &unknown.collect::<Vec<_>>())?;
-        self.harvest(workspace, records)?;
+        let [builds_quickly, runs_quickly] = PROFILES;
+        for (_, tests) in NEAR {
+            let unknown = names.iter().filter(|name| nearest(name) == tests && fate(records, name).is_none());
+            self.pass(workspace, records, (builds_quickly, tests), &unknown.collect::<Vec<_>>())?;
+            self.harvest(workspace, records)?;
+        }
         let left = names.iter().filter(|name| fate(records, name).is_none_or(|fate| *fate == Fate::Survived));
-        self.pass(workspace, records, &ALL, &left.collect::<Vec<_>>())?;
+        self.pass(workspace, records, (runs_quickly, &ALL), &left.collect::<Vec<_>>())?;
         self.harvest(workspace, records)?;
         let without = names.iter().find(|name| fate(records, name).is_none());
         ensure!(without.is_none(), "cargo-mutants said nothing of {}", without.map_or("", String::as_str));
         Ok(())
     }
 
-    /// Tests these mutants with these tests. That some survive is no failure here.
-    fn pass(&self, workspace: &Workspace, records: &[Record], tests: &[&str], names: &[&String]) -> Result<()> {
+    /// Tests these mutants, built in this profile, with these tests. That some survive is no failure here.
+    fn pass(&self, workspace: &Workspace, records: &[Record], (profile, tests): (&str, &[&str]), names: &[&String]) -> Result<()> {
         if names.is_empty() {
             return Ok(());
         }
@@ -78,7 +85,7 @@ impl Tool {
         std::fs::create_dir_all(&self.folder).with_context(|| format!("can not make {}", self.folder.display()))?;
         std::fs::write(self.folder.join(STAMP), serde_json::to_string(&hashes)?).context("can not say what the run is about")?;
         let mut command = cargo(workspace);
-        command.args(["mutants", "--colors=never", "--output"]).arg(&self.folder);
+        command.args(["mutants", "--colors=never", "--profile", profile, "--output"]).arg(&self.folder);
         command.args(records.iter().map(|record| format!("--file={}", record.source.path)));
         command.args(tests.iter().map(|test| format!("--cargo-arg={test}")));
         command.args(names.iter().map(|name| format!("--re=^{}$", escaped(name))));
@@ -120,23 +127,9 @@ fn fate<'a>(records: &'a [Record], name: &str) -> Option<&'a Fate> {
     records.iter().find_map(|record| record.fates.get(name))
 }
 
-/// The tests nearest to the first of these files; files with the same are run together.
-fn near(records: &[Record]) -> &'static [&'static str] {
-    records.first().map_or(&ALL, |record| nearest(&record.source.path))
-}
-
-fn nearest(path: &str) -> &'static [&'static str] {
-    NEAR.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or(&ALL, |(_, tests)| *tests)
-}
-
-/// Files in groups that have the same nearest tests, in the order of the table above.
-pub(super) fn batches(sources: Vec<Source>) -> Vec<Vec<Source>> {
-    let group = |source: &Source| NEAR.iter().position(|(prefix, _)| source.path.starts_with(prefix));
-    let mut groups: BTreeMap<Option<usize>, Vec<Source>> = BTreeMap::new();
-    for source in sources {
-        groups.entry(group(&source)).or_default().push(source);
-    }
-    groups.into_values().collect()
+/// The tests nearest to a file or to a mutant, whose name begins with its file.
+fn nearest(name: &str) -> &'static [&'static str] {
+    NEAR.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(&ALL, |(_, tests)| *tests)
 }
 
 fn list(workspace: &Workspace, records: &[Record]) -> Result<Vec<String>> {
@@ -163,12 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn files_with_the_same_nearest_tests_are_run_together() {
-        let source = |path: &str| Source { path: format!("bootloader/src/{path}"), hash: String::new() };
-        let sources = ["boot.rs", "image/header.rs", "journal/log.rs", "load.rs", "journal/state.rs"].map(source);
-        let paths: Vec<Vec<_>> = batches(sources.to_vec()).into_iter().map(|batch| batch.into_iter().map(|source| source.path).collect()).collect();
-        let expected: [&[&str]; 3] = [&["journal/log.rs", "journal/state.rs"], &["image/header.rs"], &["boot.rs", "load.rs"]];
-        assert_eq!(paths, expected.map(|batch| batch.iter().map(|path| format!("bootloader/src/{path}")).collect::<Vec<_>>()));
-        assert_eq!((nearest("bootloader/src/journal/log.rs")[0], nearest("bootloader/src/boot.rs")[0]), ("--test=journal", "--lib"));
+    fn a_mutant_is_shown_to_the_tests_nearest_to_its_file_first() {
+        let first = ["journal/log.rs:1:2: x", "image/header.rs:1:2: x", "boot.rs:1:2: x"].map(|name| nearest(&format!("bootloader/src/{name}"))[0]);
+        assert_eq!(first, ["--test=journal", "--test=rejections", "--lib"]);
     }
 }
