@@ -3,5 +3,6 @@
 mod attacks;
 mod building;
 mod forge;
+mod placing;
 mod table;
 mod words;
