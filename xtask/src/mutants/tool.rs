@@ -55,12 +55,13 @@ impl Tool {
         Ok(Self { version, folder: workspace.products("mutants")?.join("run") })
     }
 
-    /// Finds the fate of every mutant of these files. What is known of a killed one is believed, survivors are tried again: tests get better.
+    /// Finds the fate of every mutant of these files. What is known of a killed one is believed, survivors are shown to all tests again: tests get
+    /// better.
     pub(super) fn test(&self, workspace: &Workspace, records: &mut [Record]) -> Result<()> {
         self.harvest(workspace, records)?;
         let names = list(workspace, records)?;
         for record in records.iter_mut() {
-            record.fates.retain(|name, fate| names.contains(name) && *fate != Fate::Survived);
+            record.fates.retain(|name, _| names.contains(name));
         }
         let [builds_quickly, runs_quickly] = PROFILES;
         for (_, tests) in NEAR {
