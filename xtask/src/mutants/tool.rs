@@ -1,5 +1,5 @@
-//! Runs cargo-mutants over source files, in two passes: first the tests nearest to each file, which notice most mutants, in a profile that builds
-//! quickly; then all tests on the rest, in one that runs quickly.
+//! Runs cargo-mutants over source files, in three passes: first the tests nearest to each file, which notice most mutants, then those that take a
+//! moment only, both in a profile that builds quickly; at last all tests on the rest, in one that runs quickly.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,9 @@ const NEAR: [(&str, &[&str]); 5] = [
     ("bootloader/src/crypto/", &["--lib", "--test=rejections"]),
     ("", &["--lib", "--test=rules"]),
 ];
+
+/// Tests of everything that take a moment.
+const SHORT: [&str; 4] = ["--lib", "--test=install", "--test=rejections", "--test=regressions"];
 
 /// All tests that can notice a mutant within seconds.
 const ALL: [&str; 7] = ["--lib", "--test=journal", "--test=install", "--test=rules", "--test=rejections", "--test=formats", "--test=regressions"];
@@ -69,9 +72,11 @@ impl Tool {
             self.pass(workspace, records, (builds_quickly, tests), &unknown.collect::<Vec<_>>())?;
             self.harvest(workspace, records)?;
         }
-        let left = names.iter().filter(|name| fate(records, name).is_none_or(|fate| *fate == Fate::Survived));
-        self.pass(workspace, records, (runs_quickly, &ALL), &left.collect::<Vec<_>>())?;
-        self.harvest(workspace, records)?;
+        for tests in [(builds_quickly, &SHORT[..]), (runs_quickly, &ALL)] {
+            let left = names.iter().filter(|name| fate(records, name).is_none_or(|fate| *fate == Fate::Survived));
+            self.pass(workspace, records, tests, &left.collect::<Vec<_>>())?;
+            self.harvest(workspace, records)?;
+        }
         let without = names.iter().find(|name| fate(records, name).is_none());
         ensure!(without.is_none(), "cargo-mutants said nothing of {}", without.map_or("", String::as_str));
         Ok(())
