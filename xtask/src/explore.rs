@@ -51,7 +51,7 @@ pub(crate) struct ExploreArguments {
     #[arg(long)]
     full: bool,
     /// Live the script in FILE through, and tell every step
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["full", "json", "write_table", "variants"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["full", "json", "write_table", "only", "variants"])]
     replay: Option<PathBuf>,
     /// Write cases, states, violations and seconds to FILE as JSON
     #[arg(long, value_name = "FILE")]
@@ -59,9 +59,12 @@ pub(crate) struct ExploreArguments {
     /// Write the table that a later run must reach
     #[arg(long, conflicts_with = "json")]
     write_table: bool,
-    /// Only show that every rule can be broken
-    #[arg(long, conflicts_with_all = ["json", "write_table"])]
-    variants: bool,
+    /// Explore only the rows of the product whose names contain TEXT, and compare them with nothing
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["json", "write_table", "variants"])]
+    only: Option<String>,
+    /// Only show that every rule can be broken, or only by the broken variants of these names
+    #[arg(long, value_name = "NAME", num_args = 0.., conflicts_with_all = ["json", "write_table"])]
+    variants: Option<Vec<String>>,
 }
 
 /// Explores, and shows that the exploration notices what it shall.
@@ -71,11 +74,15 @@ pub(crate) fn explore(workspace: &Workspace, arguments: &ExploreArguments) -> Re
         return Ok("explore: replayed".to_owned());
     }
     let (extent, table) = if arguments.full { ("full", TABLES[1]) } else { ("daily", TABLES[0]) };
+    if let Some(text) = &arguments.only {
+        process::run(explorer(workspace).args(["only", extent, text]))?;
+        return Ok(format!("explore: every rule holds in the rows with {text:?}"));
+    }
     if arguments.write_table {
         process::run(explorer(workspace).args(["write", extent, table]))?;
         return Ok(format!("explore: {table} is written"));
     }
-    if !arguments.variants {
+    if arguments.variants.is_none() {
         let mut command = explorer(workspace);
         command.args([extent, table]);
         if let Some(json) = &arguments.json {
@@ -83,9 +90,9 @@ pub(crate) fn explore(workspace: &Workspace, arguments: &ExploreArguments) -> Re
         }
         process::run(&mut command)?;
     }
-    let tried = if arguments.full || arguments.variants { &BROKEN[..] } else { &BROKEN[..DAILY] };
+    let tried = tried(arguments)?;
     let mut unnoticed = Vec::new();
-    for (name, rule) in tried {
+    for (name, rule) in &tried {
         if let Err(error) = notices(workspace, name, rule) {
             println!("explore: tests/variants/{name}.toml: {error:#}");
             unnoticed.push(*name);
@@ -93,6 +100,19 @@ pub(crate) fn explore(workspace: &Workspace, arguments: &ExploreArguments) -> Re
     }
     ensure!(unnoticed.is_empty(), "broken variants that their rules do not notice: {}", unnoticed.join(", "));
     Ok(format!("explore: ok, and {} deliberately broken variants are noticed by the rule of each", tried.len()))
+}
+
+/// The broken variants to try: some every day, all of them in the full extent, or those that are named.
+fn tried(arguments: &ExploreArguments) -> Result<Vec<(&'static str, &'static str)>> {
+    match &arguments.variants {
+        Some(names) if !names.is_empty() => {
+            let named =
+                |name: &String| BROKEN.into_iter().find(|(known, _)| known == name).with_context(|| format!("no broken variant is called {name}"));
+            names.iter().map(named).collect()
+        }
+        None if !arguments.full => Ok(BROKEN[..DAILY].to_vec()),
+        _ => Ok(BROKEN.to_vec()),
+    }
 }
 
 /// Explores a broken variant at a glance: the rule must be among those that it breaks.

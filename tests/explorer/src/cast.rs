@@ -70,6 +70,12 @@ impl Role {
         self.counter() >= floor && self.signers().iter().any(counts)
     }
 
+    /// Whether it revokes all keys that signed it.
+    #[must_use]
+    pub fn orphans_itself(self) -> bool {
+        self.signers().iter().all(|key| self.revokes().contains(key))
+    }
+
     fn signers(self) -> &'static [KeyId] {
         let [first, second] = &*KEYS;
         match self {

@@ -52,6 +52,6 @@ pub fn live(bytes: &[u8]) {
         return;
     }
     if let Err(broken) = replay(&script, |_| {}) {
-        panic!("{script}\n{broken}");
+        panic!("{script}\n{broken:?}");
     }
 }

@@ -37,6 +37,8 @@ pub enum Start {
     Unproven,
     /// Slot A is confirmed and holds nothing that verifies; slot B holds a rejected image.
     Ruined,
+    /// Slot A holds the old image, confirmed; somebody who does not look has armed an image in slot B that revokes the only key that signed it.
+    Planted,
 }
 
 /// A life.
@@ -51,6 +53,7 @@ pub struct Life {
 }
 
 const RESET: Goal = Goal::Reset(ResetCause::Software);
+const HANGS: Goal = Goal::Reset(ResetCause::Watchdog);
 const INSTALL: Goal = Goal::Do(Act::Install(Role::New));
 const CONFIRM: Goal = Goal::Do(Act::Confirm);
 const UPDATE: [Goal; 4] = [INSTALL, RESET, CONFIRM, RESET];
@@ -60,7 +63,7 @@ const fn install(role: Role) -> Goal {
 }
 
 /// Every life.
-pub static LIVES: [Life; 23] = [
+pub static LIVES: [Life; 26] = [
     Life { name: "update", start: Start::Running, goals: &UPDATE },
     Life { name: "update-full-0", start: Start::Full(0), goals: &UPDATE },
     Life { name: "update-full-1", start: Start::Full(1), goals: &UPDATE },
@@ -71,11 +74,7 @@ pub static LIVES: [Life; 23] = [
         start: Start::Running,
         goals: &[INSTALL, RESET, Goal::Do(Act::Revert), RESET, install(Role::Third), RESET, CONFIRM, RESET],
     },
-    Life {
-        name: "hangs",
-        start: Start::Running,
-        goals: &[INSTALL, RESET, Goal::Reset(ResetCause::Watchdog), Goal::Reset(ResetCause::Fault), Goal::Reset(ResetCause::Watchdog)],
-    },
+    Life { name: "hangs", start: Start::Running, goals: &[INSTALL, RESET, HANGS, Goal::Reset(ResetCause::Fault), HANGS] },
     Life { name: "silent", start: Start::Running, goals: &[INSTALL, RESET, RESET, RESET] },
     Life { name: "power-fails", start: Start::Running, goals: &[INSTALL, RESET, Goal::Reset(ResetCause::PowerOn), Goal::Reset(ResetCause::PowerOn)] },
     Life {
@@ -104,6 +103,13 @@ pub static LIVES: [Life; 23] = [
     Life { name: "fresh", start: Start::Fresh, goals: &[CONFIRM, RESET, install(Role::Third), RESET, CONFIRM] },
     Life { name: "fresh-one", start: Start::FreshOne, goals: &[CONFIRM, RESET, INSTALL, RESET, CONFIRM] },
     Life { name: "unproven", start: Start::Unproven, goals: &[RESET, RESET, RESET, INSTALL, RESET, CONFIRM] },
+    Life {
+        name: "last-resort",
+        start: Start::Unproven,
+        goals: &[RESET, RESET, install(Role::Higher), RESET, HANGS, HANGS, RESET, INSTALL, RESET, CONFIRM, RESET],
+    },
+    Life { name: "last-resort-hung", start: Start::Unproven, goals: &[HANGS, HANGS, INSTALL, RESET, Goal::Do(Act::Revert), RESET, RESET, RESET] },
+    Life { name: "planted", start: Start::Planted, goals: &[Goal::Do(Act::Arm(Which::Other)), RESET, INSTALL, RESET, CONFIRM, RESET] },
     Life { name: "ruined", start: Start::Ruined, goals: &[install(Role::Third), RESET, CONFIRM, RESET] },
     Life { name: "downgraded-agent", start: Start::Downgraded, goals: &[Goal::Do(Act::OtherLayout(Role::New)), INSTALL, RESET, CONFIRM, RESET] },
     Life {
@@ -176,12 +182,18 @@ impl Life {
                 let b = SlotState { reason: Reason::HealthCheck, ..rejected };
                 write_journal(board, &mut content, &State { slots: BySlot { a: confirmed, b }, ..base }, 1);
             }
+            Start::Planted => {
+                let b = SlotState::trial(Role::Orphaning.digest(), &POLICY);
+                write_journal(board, &mut content, &State { slots: BySlot { a: confirmed, b }, preferred: Slot::B, ..base }, 1);
+            }
         }
         if self.start != Start::Ruined {
             write_slot(board, &mut content, Slot::A, Role::Old);
         }
-        if matches!(self.start, Start::Fresh | Start::Ruined) {
-            write_slot(board, &mut content, Slot::B, Role::New);
+        match self.start {
+            Start::Fresh | Start::Ruined => write_slot(board, &mut content, Slot::B, Role::New),
+            Start::Planted => write_slot(board, &mut content, Slot::B, Role::Orphaning),
+            _ => {}
         }
         content
     }

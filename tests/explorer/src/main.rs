@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use twinslot_explorer::product::{Extent, Report, run};
 use twinslot_explorer::replay::replay;
+use twinslot_explorer::rules::Broken;
 use twinslot_explorer::script::Script;
 
-const USAGE: &str = "usage: explore daily|full TABLE [JSON] | explore write daily|full TABLE | explore replay FILE | explore glance";
+const USAGE: &str =
+    "usage: explore daily|full TABLE [JSON] | explore write daily|full TABLE | explore only daily|full ROW | explore replay FILE | explore glance";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -15,6 +17,7 @@ fn main() -> ExitCode {
     let ended = match words[..] {
         ["replay", file] => replay_file(file),
         ["glance"] => check(Extent::Glance, None, None),
+        ["only", extent, row] => extent_of(extent).and_then(|extent| part(extent, row)),
         ["write", extent, table] => extent_of(extent).and_then(|extent| write_table(extent, table)),
         [extent, table] => extent_of(extent).and_then(|extent| check(extent, Some(table), None)),
         [extent, table, json] => extent_of(extent).and_then(|extent| check(extent, Some(table), Some(json))),
@@ -40,9 +43,9 @@ fn extent_of(word: &str) -> Result<Extent, String> {
     }
 }
 
-fn explored(extent: Extent) -> Report {
+fn explored(extent: Extent, only: &str) -> Report {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    run(extent, threads, |life| {
+    run(extent, only, threads, |life| {
         if extent == Extent::Full {
             println!("explored {life}");
         }
@@ -52,14 +55,12 @@ fn explored(extent: Extent) -> Report {
 fn check(extent: Extent, table: Option<&str>, json: Option<&str>) -> Result<String, String> {
     let read = |table| fs::read_to_string(table).map_err(|error| format!("can not read the table {table}: {error}"));
     let kept = table.map(read).transpose()?.unwrap_or_default();
-    let report = explored(extent);
+    let report = explored(extent, "");
     if let Some(json) = json {
         fs::write(json, report.json()).map_err(|error| format!("can not write {json}: {error}"))?;
     }
-    let violations: Vec<String> = report.violations.iter().map(|violation| format!("{}\n    {}", violation.script, violation.broken)).collect();
-    if !violations.is_empty() {
-        let advice = "put a script into FILE and run `cargo xtask explore --replay FILE`";
-        return Err(format!("{} rules are broken ({advice}):\n{}", violations.len(), violations.join("\n")));
+    if let Some(complaint) = report.complaint() {
+        return Err(format!("{complaint}put a script into FILE and run `cargo xtask explore --replay FILE`"));
     }
     let shrunk = report.shrunk(&kept);
     if !shrunk.is_empty() {
@@ -76,10 +77,19 @@ fn check(extent: Extent, table: Option<&str>, json: Option<&str>) -> Result<Stri
     ))
 }
 
+/// Rows whose names contain a text, compared with nothing.
+fn part(extent: Extent, only: &str) -> Result<String, String> {
+    let report = explored(extent, only);
+    match report.complaint() {
+        Some(complaint) => Err(complaint),
+        None => Ok(format!("{}explore: {} rows, {:.1} s", report.table(), report.rows.len(), report.seconds)),
+    }
+}
+
 fn write_table(extent: Extent, table: &str) -> Result<String, String> {
-    let report = explored(extent);
-    if let Some(violation) = report.violations.first() {
-        return Err(format!("{}\n    {}", violation.script, violation.broken));
+    let report = explored(extent, "");
+    if let Some(complaint) = report.complaint() {
+        return Err(complaint);
     }
     let head = "# What the explorer covers; a run that covers less fails. Written by `cargo xtask explore --write-table`.\n";
     fs::write(table, format!("{head}{}", report.table())).map_err(|error| format!("can not write {table}: {error}"))?;
@@ -90,6 +100,7 @@ fn replay_file(file: &str) -> Result<String, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("can not read {file}: {error}"))?;
     let line = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#')).ok_or_else(|| format!("{file} holds no script"))?;
     let script: Script = line.parse()?;
-    replay(&script, |lived| println!("{:4}  {}", lived.number, lived.text)).map_err(|broken| broken.to_string())?;
-    Ok("replay: no rule is broken".to_owned())
+    let ended = replay(&script, |lived| println!("{:4}  {}", lived.number, lived.text));
+    let told = |broken: Vec<Broken>| broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    ended.map(|()| "replay: no rule is broken".to_owned()).map_err(told)
 }

@@ -8,7 +8,7 @@ use twinslot_bootloader::storage::Region;
 use crate::board::Board;
 use crate::content::{Content, Unit};
 use crate::reader;
-use crate::rules::{Moment, Verdict, ensure};
+use crate::rules::{Moment, Verdict, all, ensure};
 use crate::search::Node;
 use crate::subject::{BootEnd, Ended, Performed, Step};
 use crate::view::{View, blurred};
@@ -22,8 +22,7 @@ pub(crate) fn check(moment: &Moment<'_>, node: &Node, step: Step, performed: &Pe
     if moment.content.is_flickering() {
         return Ok(());
     }
-    check_swapped(moment, node, step, boot, performed)?;
-    check_neighbour(moment, node, step, boot)
+    all([check_swapped(moment, node, step, boot, performed), check_neighbour(moment, node, step, boot)])
 }
 
 fn check_swapped(moment: &Moment<'_>, node: &Node, step: Step, boot: &BootEnd, performed: &Performed) -> Verdict {

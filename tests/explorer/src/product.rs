@@ -36,6 +36,9 @@ const LARGE: [&str; 2] = ["32/131072", "disk"];
 /// Lives that go through storms of cuts.
 const STORMY: [&str; 4] = ["update", "update-full-0", "hangs", "revoke"];
 
+/// How many scripts are told of each rule that is broken.
+const TOLD: usize = 3;
+
 /// Lives on which three cuts are combined.
 const TRIPLE: [&str; 3] = ["update", "update-full-0", "hangs"];
 
@@ -80,6 +83,24 @@ impl Report {
         format!("{{\"cases\":{transitions},\"states\":{states},\"violations\":{},\"seconds\":{:.1}}}\n", self.violations.len(), self.seconds)
     }
 
+    /// What is broken: of each rule the shortest scripts, and how many there are. `None` when nothing is.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        let mut by_rule: BTreeMap<&str, Vec<&Violation>> = BTreeMap::new();
+        for violation in &self.violations {
+            by_rule.entry(violation.broken.rule).or_default().push(violation);
+        }
+        let rules = by_rule.len();
+        let told = by_rule.into_iter().map(|(rule, mut violations)| {
+            violations.sort_by_key(|violation| violation.script.troubles.len());
+            let shortest: String =
+                violations.iter().take(TOLD).map(|violation| format!("{}\n    {}\n", violation.script, violation.broken)).collect();
+            format!("{shortest}{} lives break {rule}\n", violations.len())
+        });
+        let told: String = told.collect();
+        (rules > 0).then(|| format!("{rules} rules are broken:\n{told}"))
+    }
+
     /// The table to keep: rows in the order of their names.
     #[must_use]
     pub fn table(&self) -> String {
@@ -103,29 +124,29 @@ impl Report {
     }
 }
 
-/// Explores the product on so many threads. `tell` hears of every finished life.
+/// Explores the rows of the product whose names contain `only`, on so many threads. `tell` hears of every finished life.
 ///
 /// # Panics
 /// When a thread does.
-pub fn run(extent: Extent, threads: usize, tell: impl Fn(&str) + Sync) -> Report {
+pub fn run(extent: Extent, only: &str, threads: usize, tell: impl Fn(&str) + Sync) -> Report {
     let begin = Instant::now();
-    let jobs = jobs(extent);
-    let storms = storms(extent);
+    let (mut jobs, mut storms) = (jobs(extent), storms(extent));
+    jobs.retain(|(row, _)| row.to_string().contains(only));
+    storms.retain(|(board, _)| storms_of(board).contains(only));
     let (next, report) = (AtomicUsize::new(0), Mutex::new((BTreeMap::new(), Vec::new())));
     let work = || {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let (row, explored) = match (jobs.get(number), storms.get(number.saturating_sub(jobs.len()))) {
                 (Some((row, job)), _) => (row.to_string(), explore(*job)),
-                (None, Some((board, life))) => (format!("{} storms", board.name), weather(board, life)),
+                (None, Some((board, life))) => (storms_of(board), weather(board, life)),
                 (None, None) => return,
             };
             tell(&row);
+            let shown: Vec<Violation> = explored.violations.into_iter().map(shortest).collect();
             let mut report = report.lock().expect("no thread panics with the lock");
-            match explored {
-                Ok(tally) => add(report.0.entry(row).or_default(), tally),
-                Err(violation) => report.1.push(shortest(*violation)),
-            }
+            add(report.0.entry(row).or_default(), explored.tally);
+            report.1.extend(shown);
         }
     };
     std::thread::scope(|scope| {
@@ -142,6 +163,11 @@ fn add(row: &mut (u64, Tally), tally: Tally) {
     row.0 += 1;
     row.1.transitions += tally.transitions;
     row.1.states += tally.states;
+}
+
+/// The row of a flash's storms.
+fn storms_of(board: &Board) -> String {
+    format!("{} storms", board.name)
 }
 
 /// Flashes and lives that go through storms.
@@ -195,9 +221,10 @@ fn shortest(violation: Violation) -> Violation {
     while index < best.script.troubles.len() {
         let mut script: Script = best.script.clone();
         script.troubles.remove(index);
-        match replay(&script, |_| {}) {
-            Err(broken) if broken.rule == best.broken.rule => best = Violation { script, broken },
-            _ => index += 1,
+        let broken = replay(&script, |_| {}).err().unwrap_or_default().into_iter().find(|broken| broken.rule == best.broken.rule);
+        match broken {
+            Some(broken) => best = Violation { script, broken },
+            None => index += 1,
         }
     }
     best

@@ -1,6 +1,6 @@
 //! Lives one script through, step by step, with the same judges as the search.
 
-use crate::rules::Broken;
+use crate::rules::{Broken, Verdict};
 use crate::script::{Script, Trouble};
 use crate::search::{Budget, Job, Next, Node, Scene, next};
 use crate::subject::{Ended, Performed, Step};
@@ -22,8 +22,8 @@ pub struct Lived {
 /// Lives a script. `tell` hears of every step.
 ///
 /// # Errors
-/// The first rule that does not hold.
-pub fn replay(script: &Script, mut tell: impl FnMut(&Lived)) -> Result<(), Broken> {
+/// The rules that the first step breaks that breaks any.
+pub fn replay(script: &Script, mut tell: impl FnMut(&Lived)) -> Verdict {
     let budget = Budget { cuts: u8::MAX, faults: u8::MAX };
     let job = Job { board: script.board, life: script.life, causes: script.causes, budget };
     let mut troubles = script.troubles.iter().peekable();
@@ -52,7 +52,7 @@ pub fn replay(script: &Script, mut tell: impl FnMut(&Lived)) -> Result<(), Broke
     Ok(())
 }
 
-fn live(job: &Job, node: &Node, step: Step, trouble: Option<&Trouble>, tell: &mut impl FnMut(&Lived)) -> Result<Node, Broken> {
+fn live(job: &Job, node: &Node, step: Step, trouble: Option<&Trouble>, tell: &mut impl FnMut(&Lived)) -> Result<Node, Vec<Broken>> {
     let scene = Scene::new(job, node, step);
     let mut say = |performed: &Performed, what: &str| {
         let found = brief(View::of(job.board, &performed.content, None).state());
@@ -75,7 +75,7 @@ fn live(job: &Job, node: &Node, step: Step, trouble: Option<&Trouble>, tell: &mu
                     tell(&Lived { number: node.step, text });
                     scene.after_cut(node, &performed.recorded, (*at, *tear, *loss), content)
                 }
-                None => scene.judge(node, &performed).and_then(|_| scene.successor(node, performed)),
+                None => scene.judge(node, &performed).and_then(|()| scene.successor(node, performed)),
             }
         }
         Some(Trouble::PowerFails) | None => {

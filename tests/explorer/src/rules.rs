@@ -8,7 +8,7 @@ use twinslot_bootloader::journal::{Phase, State};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 use twinslot_bootloader::slot::Slot;
 
-use crate::act::{Act, Before, Expected, expected};
+use crate::act::{Act, Before, Expected, Rival, expected};
 use crate::begun::Begun;
 use crate::board::Board;
 use crate::cast::Role;
@@ -35,8 +35,8 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Whether a rule holds.
-pub type Verdict = Result<(), Broken>;
+/// Whether rules hold, or which ones do not.
+pub type Verdict = Result<(), Vec<Broken>>;
 
 /// Every rule that is checked, in the words of the design where it names one.
 pub const RULES: [&str; 23] = [
@@ -66,7 +66,13 @@ pub const RULES: [&str; 23] = [
 ];
 
 pub(crate) fn ensure(holds: bool, rule: &'static str, seen: impl FnOnce() -> String) -> Verdict {
-    if holds { Ok(()) } else { Err(Broken { rule, seen: seen() }) }
+    if holds { Ok(()) } else { Err(vec![Broken { rule, seen: seen() }]) }
+}
+
+/// All of these verdicts as one: a rule that does not hold hides no other.
+pub(crate) fn all(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
+    let broken: Vec<Broken> = verdicts.into_iter().filter_map(Result::err).flatten().collect();
+    if broken.is_empty() { Ok(()) } else { Err(broken) }
 }
 
 /// Everything about a step before it is done.
@@ -108,8 +114,7 @@ pub fn states_of_boot(moment: &Moment<'_>, cause: ResetCause) -> Vec<State> {
 
 /// What holds for every step, whatever its end and whatever the storage did.
 pub fn check_step(moment: &Moment<'_>, after: &View, performed: &Performed) -> Verdict {
-    moment.begun.check(moment.board, &performed.recorded)?;
-    check_states(moment.view, after)
+    all([moment.begun.check(moment.board, &performed.recorded), check_states(moment.view, after)])
 }
 
 /// On a flash that does what it says, its rules are kept. Where a record was seen that flickered away, an erase that was cut meanwhile can not be told.
@@ -120,14 +125,17 @@ fn check_flash(moment: &Moment<'_>, performed: &Performed) -> Verdict {
 
 /// What no step may do to the boot state and to the slots.
 fn check_states(before: &View, after: &View) -> Verdict {
-    if let (Some(old), Some(new)) = (before.state(), after.state()) {
-        let kept = old.revoked.iter().all(|key| new.revoked.contains(key));
-        ensure(new.floor >= old.floor && kept, "floor_is_monotone", || format!("{} became {}", brief(Some(old)), brief(Some(new))))?;
-    }
-    if let Some(slot) = before.only_confirmed().filter(|slot| before.is_good_confirmed(*slot)) {
-        check_last_confirmed(slot, before, after)?;
-    }
-    Slot::BOTH.into_iter().try_for_each(|slot| check_whole(slot, before, after))
+    let only_confirmed = before.only_confirmed().filter(|slot| before.is_good_confirmed(*slot));
+    let kept = only_confirmed.map_or(Ok(()), |slot| check_last_confirmed(slot, before, after));
+    let [a, b] = Slot::BOTH.map(|slot| check_whole(slot, before, after));
+    all([check_floor(before, after), kept, a, b])
+}
+
+/// Neither the floor nor a revocation is taken back.
+fn check_floor(before: &View, after: &View) -> Verdict {
+    let (Some(old), Some(new)) = (before.state(), after.state()) else { return Ok(()) };
+    let kept = old.revoked.iter().all(|key| new.revoked.contains(key));
+    ensure(new.floor >= old.floor && kept, "floor_is_monotone", || format!("{} became {}", brief(Some(old)), brief(Some(new))))
 }
 
 /// The only confirmed slot stays what it is, unless the record that cuts it off confirms the other one.
@@ -157,36 +165,41 @@ fn check_whole(slot: Slot, before: &View, after: &View) -> Verdict {
 pub fn check_cut(before: &View, states: &[State], after: &View) -> Verdict {
     let found = after.state().map(|state| blurred(&state));
     let is_one = before.state().map(|state| blurred(&state)) == found || states.iter().any(|state| Some(blurred(state)) == found);
-    ensure(is_one, "commit_is_atomic", || {
+    let atomic = ensure(is_one, "commit_is_atomic", || {
         let states: Vec<String> = states.iter().map(|state| brief(Some(*state))).collect();
         format!("{} before, {states:?} to come, {} found", brief(before.state()), brief(after.state()))
-    })?;
-    check_states(before, after)
+    });
+    all([atomic, check_states(before, after)])
 }
 
 /// What holds for a boot on storage that works.
 pub fn check_boot(moment: &Moment<'_>, cause: ResetCause, performed: &Performed, after: &View) -> Verdict {
-    check_flash(moment, performed)?;
     let Ended::Booted(boot) = &performed.ended else { return Ok(()) };
-    check_safe_boot(moment, boot, after)?;
-    check_bootable(moment.view, boot)?;
-    check_trial(moment, cause, boot, after)?;
-    check_writes(moment, boot, performed)?;
-    check_clean(moment, boot, performed, after)?;
-    check_model(moment, cause, boot, after)
+    all([
+        check_flash(moment, performed),
+        check_safe_boot(moment, boot, after),
+        check_bootable(moment.view, boot),
+        check_trial(moment, cause, boot, after),
+        check_writes(moment, boot, performed),
+        check_erases(moment.board, performed),
+        check_clean(moment, boot, performed, after),
+        check_model(moment, cause, boot, after),
+    ])
 }
 
 /// What holds for a boot even on storage that fails.
 pub fn check_safe_boot(moment: &Moment<'_>, boot: &BootEnd, after: &View) -> Verdict {
-    check_verified(boot, after)?;
-    check_intent(boot, after)?;
-    check_reverts(moment.view, boot, after)?;
-    check_confirmed(moment.view, after)?;
-    if moment.view.newest.is_none() {
-        let confirmed = after.state().is_some_and(|state| Slot::BOTH.into_iter().any(|slot| state.phase(slot) == Phase::Confirmed));
-        ensure(!confirmed, "lost_state_is_cautious", || format!("{:?}", after.state()))?;
-    }
-    Ok(())
+    let [a, b] = Slot::BOTH.map(|slot| check_independent(slot, moment.view, after));
+    all([
+        check_verified(boot, after),
+        check_not_orphaned(boot, after),
+        check_deadline(boot),
+        check_intent(boot, after),
+        check_reverts(moment.view, boot, after),
+        check_lost(moment.view, after),
+        a,
+        b,
+    ])
 }
 
 fn check_verified(boot: &BootEnd, after: &View) -> Verdict {
@@ -199,20 +212,33 @@ fn check_verified(boot: &BootEnd, after: &View) -> Verdict {
     ensure(is_good, "never_unverified", || format!("slot {slot:?} holds {:?}, {:?} runs", after.images.of(slot), boot.runs))
 }
 
+/// What runs does not itself revoke the keys that vouch for it: once confirmed it would be refused.
+fn check_not_orphaned(boot: &BootEnd, after: &View) -> Verdict {
+    let End::Boot(slot, _) = boot.end else { return Ok(()) };
+    let orphans = after.images.of(slot).is_some_and(Role::orphans_itself);
+    ensure(!orphans, "revocation_never_orphans_itself", || format!("slot {slot:?} holds {:?} and runs", after.images.of(slot)))
+}
+
+fn check_deadline(boot: &BootEnd) -> Verdict {
+    let End::Boot(slot, Why::Trial) = boot.end else { return Ok(()) };
+    ensure(boot.has_deadline, "trial_has_a_deadline", || format!("a trial in slot {slot:?}"))
+}
+
 fn check_intent(boot: &BootEnd, after: &View) -> Verdict {
     let End::Boot(slot, Why::Trial) = boot.end else { return Ok(()) };
-    ensure(boot.has_deadline, "trial_has_a_deadline", || format!("a trial in slot {slot:?}"))?;
     let flies = after.state().is_some_and(|state| state.in_flight == Some(slot));
     ensure(flies, "intent_before_jump", || format!("a trial in slot {slot:?} with {}", brief(after.state())))
+}
+
+fn check_lost(before: &View, after: &View) -> Verdict {
+    let confirmed = after.state().is_some_and(|state| Slot::BOTH.into_iter().any(|slot| state.phase(slot) == Phase::Confirmed));
+    ensure(before.newest.is_some() || !confirmed, "lost_state_is_cautious", || format!("{:?}", after.state()))
 }
 
 /// A trial that ends says why, and nothing but a trial is given up.
 fn check_reverts(before: &View, boot: &BootEnd, after: &View) -> Verdict {
     let (Some(old), Some(new)) = (before.state(), after.state()) else { return Ok(()) };
-    for slot in Slot::BOTH {
-        if old.phase(slot) == new.phase(slot) {
-            continue;
-        }
+    for slot in Slot::BOTH.into_iter().filter(|slot| old.phase(*slot) != new.phase(*slot)) {
         let says = new.last_revert.is_some_and(|revert| {
             revert.slot == slot && revert.reason == new.slots.of(slot).reason && revert.reason != Reason::None && revert.sequence > before.sequence()
         });
@@ -224,17 +250,19 @@ fn check_reverts(before: &View, boot: &BootEnd, after: &View) -> Verdict {
     Ok(())
 }
 
-fn check_confirmed(before: &View, after: &View) -> Verdict {
+/// A boot leaves a confirmed slot as it is, and one that can not be read unless its counters ran out.
+fn check_independent(slot: Slot, before: &View, after: &View) -> Verdict {
     let (Some(old), Some(new)) = (before.state(), after.state()) else { return Ok(()) };
-    Slot::BOTH.into_iter().try_for_each(|slot| {
-        let is_kept = old.phase(slot) != Phase::Confirmed || old.slots.of(slot) == new.slots.of(slot);
-        ensure(is_kept, "slots_are_independent", || format!("{} became {}", brief(Some(old)), brief(Some(new))))?;
-        let is_read_error = *before.truths.of(slot) == Truth::Unreadable && new.phase(slot) == Phase::Rejected;
-        let by_counters = !matches!(new.slots.of(slot).reason, Reason::Refused(_));
-        ensure(!is_read_error || old.phase(slot) == Phase::Rejected || by_counters, "slots_are_independent", || {
-            format!("{} became {}", brief(Some(old)), brief(Some(new)))
-        })
-    })
+    let (old_entry, new_entry) = (old.slots.of(slot), new.slots.of(slot));
+    let is_kept = old_entry.phase != Phase::Confirmed || old_entry == new_entry;
+    let is_given_up = old_entry.phase != Phase::Rejected && new_entry.phase == Phase::Rejected;
+    let is_blamed = *before.truths.of(slot) == Truth::Unreadable && is_given_up && !is_of_counters(new_entry.reason);
+    ensure(is_kept && !is_blamed, "slots_are_independent", || format!("{} became {}", brief(Some(old)), brief(Some(new))))
+}
+
+/// Whether a trial that ended with this reason had used its counters up.
+const fn is_of_counters(reason: Reason) -> bool {
+    matches!(reason, Reason::Watchdog | Reason::SoftwareReset | Reason::Fault | Reason::UnknownReset | Reason::BootsUsedUp)
 }
 
 /// With one good confirmed slot something good boots.
@@ -271,10 +299,14 @@ fn check_writes(moment: &Moment<'_>, boot: &BootEnd, performed: &Performed) -> V
     ensure(!clean, "confirmed_boot_is_write_free", || format!("{} operations", performed.recorded.len()))
 }
 
+/// No boot erases more than each log once.
+fn check_erases(board: &Board, performed: &Performed) -> Verdict {
+    let erases = performed.recorded.iter().filter(|recorded| matches!(*recorded.operation, Operation::Erase { .. })).count();
+    ensure(erases <= 2 * board.logs[0] / board.erase_size.min(board.logs[0]), "no_livelock", || format!("{erases} erases"))
+}
+
 /// After a boot that could write, both logs end in the newest record.
 fn check_clean(moment: &Moment<'_>, boot: &BootEnd, performed: &Performed, after: &View) -> Verdict {
-    let erases = performed.recorded.iter().filter(|recorded| matches!(*recorded.operation, Operation::Erase { .. })).count();
-    ensure(erases <= 2 * moment.board.logs[0] / moment.board.erase_size.min(moment.board.logs[0]), "no_livelock", || format!("{erases} erases"))?;
     let may_be_lost = after.newest.is_none() && !matches!(boot.end, End::Boot(..));
     let clean = may_be_lost || is_clean(moment.board, &performed.content, after);
     ensure(clean, "intent_before_jump", || "the logs differ after the boot".to_owned())
@@ -292,10 +324,11 @@ fn check_model(moment: &Moment<'_>, cause: ResetCause, boot: &BootEnd, after: &V
         Some(_) if is_last(&end) || is_last(&boot.end) => "last_resort_is_ordered",
         Some(_) => "as_the_model_says",
     };
-    ensure(same_end, rule, || format!("{} after {cause:?} ends in {:?} instead of {end:?}", brief(moment.view.state()), boot.end))?;
     let blurred = |state: Option<State>| state.map(|state| blurred(&state));
-    ensure(blurred(state) == blurred(after.state()), rule, || {
-        format!("{} after {cause:?} became {} instead of {}", brief(moment.view.state()), brief(after.state()), brief(state))
+    let same_state = blurred(state) == blurred(after.state());
+    ensure(same_end && same_state, rule, || {
+        let (before, found) = (brief(moment.view.state()), brief(after.state()));
+        format!("{before} after {cause:?} ends in {:?} with {found} instead of {end:?} with {}", boot.end, brief(state))
     })
 }
 
@@ -307,7 +340,6 @@ pub fn expected_of(moment: &Moment<'_>, act: Act, handoff: &twinslot_bootloader:
 
 /// What holds for a writer's work on storage that works.
 pub fn check_write(moment: &Moment<'_>, act: Act, expected: &Expected, performed: &Performed, after: &View) -> Verdict {
-    check_flash(moment, performed)?;
     let Ended::Wrote(result) = &performed.ended else { return Ok(()) };
     let refused = matches!(result, Err(InstallError::Refused(_)));
     let seen = || {
@@ -316,45 +348,56 @@ pub fn check_write(moment: &Moment<'_>, act: Act, expected: &Expected, performed
     };
     let last = expected.states().last().map(blurred);
     let found = after.state().map(|state| blurred(&state));
-    match expected {
-        Expected::Refused => {
-            let orphans = act == Act::Install(Role::Orphaning);
-            ensure(refused, if orphans { "revocation_never_orphans_itself" } else { "as_the_model_says" }, seen)?;
-            ensure(performed.recorded.is_empty(), "refusals_write_nothing", seen)
-        }
-        Expected::States(_) => {
-            ensure(result.is_ok() && last == found, "as_the_model_says", seen)?;
-            check_raise(moment, act, after)
-        }
-        Expected::Late(_) => ensure(result.is_err() && last == found, "as_the_model_says", seen),
-    }
+    let (as_expected, silent) = match expected {
+        Expected::Refused => (refused, performed.recorded.is_empty()),
+        Expected::States(_) => (result.is_ok() && last == found, true),
+        Expected::Late(_) => (result.is_err() && last == found, true),
+    };
+    all([
+        check_flash(moment, performed),
+        ensure(as_expected, "as_the_model_says", seen),
+        ensure(silent, "refusals_write_nothing", seen),
+        check_raise(moment, act, after),
+        check_keeps(moment.view, act, after),
+    ])
 }
 
-/// Floor and revocations rise only on confirm, and never cut off the image that raises them.
+/// Floor and revocations rise only on confirm.
 fn check_raise(moment: &Moment<'_>, act: Act, after: &View) -> Verdict {
     let (Some(old), Some(new)) = (moment.view.state(), after.state()) else { return Ok(()) };
     let same = old.floor == new.floor && *old.revoked == *new.revoked;
-    let confirms = matches!(act, Act::Confirm | Act::ConfirmAs(_));
-    ensure(same || confirms, "floor_is_monotone", || format!("{act:?}: {} became {}", brief(Some(old)), brief(Some(new))))?;
-    let keeps = after.images.of(new.preferred).is_none_or(|role| role.is_authentic(new.floor, &new.revoked));
+    let confirms = matches!(act, Act::Confirm | Act::ConfirmAs(_) | Act::Race { first: Rival::Confirm, .. });
+    ensure(same || confirms, "floor_is_monotone", || format!("{act:?}: {} became {}", brief(Some(old)), brief(Some(new))))
+}
+
+/// What a writer arms or confirms is not cut off by the floor and the revocations that it brings along.
+fn check_keeps(before: &View, act: Act, after: &View) -> Verdict {
+    let Some(new) = after.state() else { return Ok(()) };
+    let entry = |view: &View, slot| view.state().map(|state| *state.slots.of(slot));
+    let may_boot = |slot| matches!(new.phase(slot), Phase::Trial | Phase::Confirmed);
+    let was_preferred = |slot| before.state().is_some_and(|old| old.preferred == slot);
+    let is_new = |slot| (new.preferred == slot && !was_preferred(slot)) || entry(before, slot) != entry(after, slot);
+    let is_chosen = |slot: &Slot| may_boot(*slot) && is_new(*slot);
+    let is_accepted = |slot| after.images.of(slot).is_none_or(|role: Role| role.is_authentic(new.floor, &new.revoked));
+    let keeps = Slot::BOTH.into_iter().filter(is_chosen).all(is_accepted);
     ensure(keeps, "revocation_never_orphans_itself", || format!("{act:?}: {}", brief(Some(new))))
 }
 
 /// What holds for a step during which the storage failed once.
 pub fn check_fault(moment: &Moment<'_>, fault: &Fault, states: &[State], performed: &Performed, after: &View) -> Verdict {
-    check_step(moment, after, performed)?;
-    match &performed.ended {
+    let ended = match &performed.ended {
         Ended::Booted(boot) => {
-            check_safe_boot(moment, boot, after)?;
             let reads_are_true = !matches!(fault, Fault::OtherBytes(_));
-            if reads_are_true { check_bootable(moment.view, boot) } else { Ok(()) }
+            let bootable = if reads_are_true { check_bootable(moment.view, boot) } else { Ok(()) };
+            all([check_safe_boot(moment, boot, after), bootable])
         }
         Ended::Wrote(Ok(())) => {
             let asked = states.last().copied().or_else(|| moment.view.state());
             ensure(is_done(asked, after.state()), "success_is_true", || format!("{fault:?}: {}", brief(after.state())))
         }
         Ended::Wrote(Err(_)) => check_cut(moment.view, states, after),
-    }
+    };
+    all([check_step(moment, after, performed), ended])
 }
 
 /// Whether what was asked for is there. A neighbour whose header could not be read is not cut off: the loader will refuse it.

@@ -17,7 +17,7 @@ use crate::life::{Goal, Life};
 use crate::medium::{Fault, Operation, Recorded};
 use crate::mirror;
 use crate::reader::{self, POLICY};
-use crate::rules::{self, Broken, Moment, Verdict, ensure};
+use crate::rules::{self, Broken, Moment, Verdict, all, ensure};
 use crate::script::{Causes, Script, Trouble};
 use crate::subject::{Ended, Performed, Step, no_handoff};
 use crate::tear::{Loss, Tear, cuts};
@@ -31,6 +31,12 @@ pub struct Budget {
     pub cuts: u8,
     /// Failures of the storage.
     pub faults: u8,
+}
+
+impl Budget {
+    fn total(self) -> u16 {
+        u16::from(self.cuts) + u16::from(self.faults)
+    }
 }
 
 /// What is explored.
@@ -62,6 +68,26 @@ pub struct Violation {
     pub script: Script,
     /// The rule.
     pub broken: Broken,
+}
+
+/// What came of a life.
+#[derive(Debug, Default)]
+pub struct Explored {
+    /// How much was explored.
+    pub tally: Tally,
+    /// What was broken, each rule once.
+    pub violations: Vec<Violation>,
+}
+
+impl Explored {
+    /// Adds rules that are broken at the end of a script, those that no other script has shown.
+    pub(crate) fn note(&mut self, script: &Script, broken: Vec<Broken>) {
+        for broken in broken {
+            if self.violations.iter().all(|noted| noted.broken.rule != broken.rule) {
+                self.violations.push(Violation { script: script.clone(), broken });
+            }
+        }
+    }
 }
 
 /// Where a life is.
@@ -102,34 +128,32 @@ impl Node {
     }
 }
 
-/// Explores one life to its fix-point.
-///
-/// # Errors
-/// The first rule that does not hold, with the shortest script found that shows it.
-pub fn explore(job: Job) -> Result<Tally, Box<Violation>> {
-    let mut search = Search { job, visited: HashSet::new(), troubles: Vec::new(), transitions: 0 };
-    search.visit(Node::first(&job)).map_err(|broken| {
-        let script = Script { board: job.board, life: job.life, causes: job.causes, troubles: search.troubles.clone() };
-        Box::new(Violation { script, broken })
-    })?;
-    Ok(Tally { transitions: search.transitions, states: search.visited.len() as u64 })
+/// Explores one life to its fix-point. A life ends where it breaks a rule; what else can go wrong is lived all the same.
+#[must_use]
+pub fn explore(job: Job) -> Explored {
+    let script = Script { board: job.board, life: job.life, causes: job.causes, troubles: Vec::new() };
+    let mut search = Search { job, visited: HashSet::new(), script, explored: Explored::default() };
+    search.visit(Node::first(&job));
+    let states = search.visited.len() as u64;
+    Explored { tally: Tally { states, ..search.explored.tally }, ..search.explored }
 }
 
 struct Search {
     job: Job,
     visited: HashSet<[u64; 3]>,
-    troubles: Vec<(usize, Trouble)>,
-    transitions: u64,
+    /// What went wrong until now.
+    script: Script,
+    explored: Explored,
 }
 
 impl Search {
-    fn visit(&mut self, node: Node) -> Verdict {
+    fn visit(&mut self, node: Node) {
         if !self.visited.insert(node.key()) {
-            return Ok(());
+            return;
         }
         if node.off.is_none() && node.left.cuts > 0 {
             let left = Budget { cuts: node.left.cuts - 1, ..node.left };
-            self.with(node.step, Trouble::PowerFails, |search| search.visit(Node { left, ..node.powered_off(search.job.causes) }))?;
+            self.with(node.step, Trouble::PowerFails, |search| search.visit(Node { left, ..node.powered_off(search.job.causes) }));
         }
         match next(&self.job, &node) {
             Next::Start(node) => self.visit(*node),
@@ -137,56 +161,56 @@ impl Search {
         }
     }
 
+    /// Goes on, unless a rule is broken: what follows then is nothing that the design speaks of.
+    fn go_on(&mut self, next: Result<Node, Vec<Broken>>) {
+        match next {
+            Ok(node) => self.visit(node),
+            Err(broken) => self.explored.note(&self.script, broken),
+        }
+    }
+
     /// Does what `then` does, with one more trouble in the script.
-    fn with(&mut self, step: usize, trouble: Trouble, then: impl FnOnce(&mut Self) -> Verdict) -> Verdict {
-        self.transitions += 1;
-        self.troubles.push((step, trouble));
-        then(self)?;
-        self.troubles.pop();
-        Ok(())
+    fn with(&mut self, step: usize, trouble: Trouble, then: impl FnOnce(&mut Self)) {
+        self.explored.tally.transitions += 1;
+        self.script.troubles.push((step, trouble));
+        then(self);
+        self.script.troubles.pop();
     }
 
     /// Does a step as it should go, and then with everything that can go wrong in it.
-    fn live(&mut self, node: &Node, step: Step) -> Verdict {
+    fn live(&mut self, node: &Node, step: Step) {
         let scene = Scene::new(&self.job, node, step);
         let performed = scene.perform(node, None);
-        self.transitions += 1;
-        scene.judge(node, &performed)?;
-        if self.job.budget.cuts + self.job.budget.faults <= node.left.cuts + node.left.faults + 1 {
-            mirror::check(&scene.moment(node), node, step, &performed)?;
-        }
+        self.explored.tally.transitions += 1;
+        let judged = scene.judge(node, &performed);
         if node.left.cuts > 0 {
-            self.cut_everywhere(node, &scene, &performed.recorded)?;
+            self.cut_everywhere(node, &scene, &performed.recorded);
         }
         if node.left.faults > 0 {
             for fault in faults(self.job.board, &scene.content, &performed) {
-                self.with(node.step, Trouble::Fault(fault.clone()), |search| search.fail(node, &scene, fault))?;
+                self.with(node.step, Trouble::Fault(fault.clone()), |search| search.fail(node, &scene, fault));
             }
         }
-        self.visit(scene.successor(node, performed)?)
+        self.go_on(judged.and_then(|()| scene.successor(node, performed)));
     }
 
-    fn cut_everywhere(&mut self, node: &Node, scene: &Scene, recorded: &[Recorded]) -> Verdict {
+    fn cut_everywhere(&mut self, node: &Node, scene: &Scene, recorded: &[Recorded]) {
         let mut seen = HashSet::new();
         for (at, operation) in recorded.iter().enumerate() {
             for (tear, loss, content) in cuts(self.job.board, operation) {
                 if seen.insert(content.key()) {
-                    self.with(node.step, Trouble::Cut(at, tear, loss), |search| search.cut(node, scene, recorded, (at, tear, loss), content))?;
+                    let trouble = Trouble::Cut(at, tear, loss);
+                    self.with(node.step, trouble, |search| search.go_on(scene.after_cut(node, recorded, (at, tear, loss), content)));
                 } else {
-                    self.transitions += 1;
+                    self.explored.tally.transitions += 1;
                 }
             }
         }
-        Ok(())
     }
 
-    fn cut(&mut self, node: &Node, scene: &Scene, recorded: &[Recorded], (at, tear, loss): (usize, Tear, Loss), content: Content) -> Verdict {
-        self.visit(scene.after_cut(node, recorded, (at, tear, loss), content)?)
-    }
-
-    fn fail(&mut self, node: &Node, scene: &Scene, fault: Fault) -> Verdict {
+    fn fail(&mut self, node: &Node, scene: &Scene, fault: Fault) {
         let performed = scene.perform(node, Some(fault.clone()));
-        self.visit(scene.after_fault(node, fault, performed)?)
+        self.go_on(scene.after_fault(node, fault, performed));
     }
 }
 
@@ -243,23 +267,24 @@ impl Scene {
         self.job.board.subject.perform(self.job.board, &node.content, &node.handoff, self.step, fault)
     }
 
-    /// Judges a step on storage that works; gives what can be seen after it.
-    pub(crate) fn judge(&self, node: &Node, performed: &Performed) -> Result<View, Broken> {
+    /// Judges a step on storage that works. Its mirror is looked at until the second thing goes wrong.
+    pub(crate) fn judge(&self, node: &Node, performed: &Performed) -> Verdict {
         let after = View::of(self.job.board, &performed.content, None);
         let moment = self.moment(node);
-        rules::check_step(&moment, &after, performed)?;
-        match self.step {
-            Step::Boot(cause) => rules::check_boot(&moment, cause, performed, &after)?,
+        let step = match self.step {
+            Step::Boot(cause) => rules::check_boot(&moment, cause, performed, &after),
             Step::Write(act) => {
                 let expected = rules::expected_of(&moment, act, &node.handoff);
-                rules::check_write(&moment, act, &expected, performed, &after)?;
+                rules::check_write(&moment, act, &expected, performed, &after)
             }
-        }
-        Ok(after)
+        };
+        let is_early = self.job.budget.total() <= node.left.total() + 1;
+        let mirrored = if is_early { mirror::check(&moment, node, self.step, performed) } else { Ok(()) };
+        all([rules::check_step(&moment, &after, performed), step, mirrored])
     }
 
     /// Where a life goes on after a step on storage that works.
-    pub(crate) fn successor(&self, node: &Node, performed: Performed) -> Result<Node, Broken> {
+    pub(crate) fn successor(&self, node: &Node, performed: Performed) -> Result<Node, Vec<Broken>> {
         let begun = node.begun.after(self.job.board, &performed.recorded);
         let restless = match self.step {
             Step::Boot(_) if !performed.recorded.is_empty() => node.restless + 1,
@@ -271,7 +296,13 @@ impl Scene {
     }
 
     /// Where a life goes on when the power was cut at an operation.
-    pub(crate) fn after_cut(&self, node: &Node, recorded: &[Recorded], (at, _, loss): (usize, Tear, Loss), content: Content) -> Result<Node, Broken> {
+    pub(crate) fn after_cut(
+        &self,
+        node: &Node,
+        recorded: &[Recorded],
+        (at, _, loss): (usize, Tear, Loss),
+        content: Content,
+    ) -> Result<Node, Vec<Broken>> {
         let mut first_read = content.clone();
         first_read.start();
         let found = View::of(self.job.board, &first_read, None);
@@ -299,7 +330,7 @@ impl Scene {
     }
 
     /// Where a life goes on when the storage failed once.
-    pub(crate) fn after_fault(&self, node: &Node, fault: Fault, performed: Performed) -> Result<Node, Broken> {
+    pub(crate) fn after_fault(&self, node: &Node, fault: Fault, performed: Performed) -> Result<Node, Vec<Broken>> {
         let unreadable = match &fault {
             Fault::Unreadable(range) => Some(range),
             _ => None,

@@ -6,9 +6,9 @@ use twinslot_tests::random::Random;
 use crate::board::Board;
 use crate::life::Life;
 use crate::medium::Recorded;
-use crate::rules::{Broken, ensure};
+use crate::rules::{Broken, Verdict, ensure};
 use crate::script::{Causes, Script, Trouble};
-use crate::search::{Budget, Job, Next, Node, Scene, Tally, Violation, next};
+use crate::search::{Budget, Explored, Job, Next, Node, Scene, next};
 use crate::tear::{Loss, Tear, cut};
 
 /// Cuts in one storm.
@@ -48,22 +48,22 @@ impl Pattern {
 }
 
 /// Sends a host through every storm in one life.
-///
-/// # Errors
-/// The first rule that does not hold, with the script of the storm.
-pub fn weather(board: &'static Board, life: &'static Life) -> Result<Tally, Box<Violation>> {
+#[must_use]
+pub fn weather(board: &'static Board, life: &'static Life) -> Explored {
     let same = (0..OPERATIONS).flat_map(|at| Tear::ALL.map(|tear| Pattern::Same(at, tear)));
     let random = (0..RANDOM).map(|seed| Pattern::Random(Random::new(seed)));
-    let mut tally = Tally::default();
+    let mut explored = Explored::default();
     for pattern in same.chain(random) {
         let job = Job { board, life, causes: Causes::True, budget: Budget { cuts: u8::MAX, faults: 0 } };
         let mut storm = Storm { job, pattern, troubles: Vec::new(), steps: 0 };
         let ended = storm.pass();
-        tally.transitions += storm.steps;
-        tally.states += storm.steps;
-        ended.map_err(|broken| Box::new(Violation { script: Script { board, life, causes: job.causes, troubles: storm.troubles }, broken }))?;
+        explored.tally.transitions += storm.steps;
+        explored.tally.states += storm.steps;
+        if let Err(broken) = ended {
+            explored.note(&Script { board, life, causes: job.causes, troubles: storm.troubles }, broken);
+        }
     }
-    Ok(tally)
+    explored
 }
 
 struct Storm {
@@ -74,7 +74,7 @@ struct Storm {
 }
 
 impl Storm {
-    fn pass(&mut self) -> Result<(), Broken> {
+    fn pass(&mut self) -> Verdict {
         let mut node = Node::first(&self.job);
         let mut cuts = 0;
         while cuts < CUTS && self.steps < 3 * CUTS {
@@ -87,7 +87,7 @@ impl Storm {
     }
 
     /// The livelock detector: without further cuts two boots in a row must find the same flash and leave it alone.
-    fn come_to_rest(&mut self, mut node: Node) -> Result<(), Broken> {
+    fn come_to_rest(&mut self, mut node: Node) -> Verdict {
         let mut quiet = 0;
         for _ in 0..CALM {
             let before = node.content.key();
@@ -102,7 +102,7 @@ impl Storm {
     }
 
     /// One step, cut when the storm reaches it. Says whether it was.
-    fn step(&mut self, node: Node, is_stormy: bool) -> Result<(Node, bool), Broken> {
+    fn step(&mut self, node: Node, is_stormy: bool) -> Result<(Node, bool), Vec<Broken>> {
         self.steps += 1;
         let step = match next(&self.job, &node) {
             Next::Start(node) => return Ok((*node, false)),

@@ -10,7 +10,7 @@ use twinslot_explorer::product::Report;
 use twinslot_explorer::replay::replay;
 use twinslot_explorer::rules::RULES;
 use twinslot_explorer::script::{Causes, Script};
-use twinslot_explorer::search::{Budget, Job, Tally, explore};
+use twinslot_explorer::search::{Budget, Explored, Job, Tally, explore};
 use twinslot_explorer::subject::{Performed, Step, Subject};
 use twinslot_explorer::tear::Tear;
 
@@ -22,8 +22,8 @@ fn job(board: &'static Board, life: &str, cuts: u8, faults: u8) -> Job {
 #[test]
 fn an_update_holds_every_rule_with_a_cut_or_a_fault_anywhere() {
     for (cuts, faults) in [(1, 0), (0, 1)] {
-        let tally = explore(job(&BOARDS[0], "update", cuts, faults)).unwrap_or_else(|violation| panic!("{}\n{}", violation.script, violation.broken));
-        assert!(tally.transitions > 150 && tally.states > 90, "{tally:?}");
+        let Explored { tally, violations } = explore(job(&BOARDS[0], "update", cuts, faults));
+        assert!(violations.is_empty() && tally.transitions > 150 && tally.states > 90, "{tally:?} {violations:?}");
     }
 }
 
@@ -36,7 +36,7 @@ fn the_axes_are_as_wide_as_the_design_asks_for() {
     let erase_sizes = || BOARDS.iter().map(|board| board.erase_size);
     assert_eq!((erase_sizes().min(), erase_sizes().max()), (Some(128), Some(128 * 1024)));
     assert!(BOARDS.iter().any(|board| board.logs[0] != board.logs[1]) && BOARDS.iter().any(|board| board.cached));
-    assert_eq!((Tear::ALL.len(), Causes::ALL.len(), LIVES.len(), RULES.len()), (14, 4, 23, 23));
+    assert_eq!((Tear::ALL.len(), Causes::ALL.len(), LIVES.len(), RULES.len()), (14, 4, 26, 23));
 }
 
 #[test]
@@ -71,10 +71,10 @@ static FORGETFUL: Board =
 
 #[test]
 fn a_host_that_forgets_what_it_wrote_is_noticed() {
-    let violation = explore(job(&FORGETFUL, "update", 0, 0)).expect_err("nothing is written");
-    assert_eq!(violation.broken.rule, "as_the_model_says", "{}", violation.broken);
+    let violations = explore(job(&FORGETFUL, "update", 0, 0)).violations;
+    let violation = violations.iter().find(|violation| violation.broken.rule == "as_the_model_says").expect("nothing is written");
     let again = replay(&violation.script, |_| {}).expect_err("the script shows it again");
-    assert_eq!(again, violation.broken);
+    assert!(again.contains(&violation.broken), "{again:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn assert_lives(line: &str) {
     let script: Script = line.parse().expect("a script");
     let mut steps = 0;
     if let Err(broken) = replay(&script, |_| steps += 1) {
-        panic!("{line}\n{broken}");
+        panic!("{line}\n{broken:?}");
     }
     assert!(steps > script.troubles.len() + 4, "the life is over after {steps} steps");
 }
