@@ -14,13 +14,12 @@ use crate::cargo::cargo;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The tests that are nearest to a file or folder; what is not named here begins with the last row.
-const NEAR: [(&str, &[&str]); 5] = [
+/// The tests that are nearest to a file or folder, where there are such.
+const NEAR: [(&str, &[&str]); 4] = [
+    ("bootloader/src/journal/state.rs", &["--lib", "--test=install", "--test=journal"]),
     ("bootloader/src/journal/", &["--test=journal"]),
     ("bootloader/src/install/", &["--test=install"]),
     ("bootloader/src/image/", &["--test=rejections", "--test=formats"]),
-    ("bootloader/src/crypto/", &["--lib", "--test=rejections"]),
-    ("", &["--lib", "--test=rules"]),
 ];
 
 /// Tests of everything that take a moment.
@@ -68,7 +67,7 @@ impl Tool {
         }
         let [builds_quickly, runs_quickly] = PROFILES;
         for (_, tests) in NEAR {
-            let unknown = names.iter().filter(|name| nearest(name) == tests && fate(records, name).is_none());
+            let unknown = names.iter().filter(|name| nearest(name) == Some(tests) && fate(records, name).is_none());
             self.pass(workspace, records, (builds_quickly, tests), &unknown.collect::<Vec<_>>())?;
             self.harvest(workspace, records)?;
         }
@@ -133,9 +132,9 @@ fn fate<'a>(records: &'a [Record], name: &str) -> Option<&'a Fate> {
     records.iter().find_map(|record| record.fates.get(name))
 }
 
-/// The tests nearest to a file or to a mutant, whose name begins with its file.
-fn nearest(name: &str) -> &'static [&'static str] {
-    NEAR.iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(&ALL, |(_, tests)| *tests)
+/// The tests nearest to a mutant, whose name begins with its file.
+fn nearest(name: &str) -> Option<&'static [&'static str]> {
+    NEAR.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, tests)| *tests)
 }
 
 fn list(workspace: &Workspace, records: &[Record]) -> Result<Vec<String>> {
@@ -163,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_mutant_is_shown_to_the_tests_nearest_to_its_file_first() {
-        let first = ["journal/log.rs:1:2: x", "image/header.rs:1:2: x", "boot.rs:1:2: x"].map(|name| nearest(&format!("bootloader/src/{name}"))[0]);
-        assert_eq!(first, ["--test=journal", "--test=rejections", "--lib"]);
+        let first = |name: &str| nearest(&format!("bootloader/src/{name}:1:2: x")).map(|tests| tests[0]);
+        assert_eq!(["journal/log.rs", "journal/state.rs"].map(first), [Some("--test=journal"), Some("--lib")]);
+        assert_eq!(["image/header.rs", "boot.rs"].map(first), [Some("--test=rejections"), None]);
     }
 }
