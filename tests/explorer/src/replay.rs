@@ -30,8 +30,8 @@ pub fn replay(script: &Script, mut tell: impl FnMut(&Lived)) -> Verdict {
     let mut node = Node::first(&job);
     let mut quiet = 0;
     while node.step < MAX_STEPS && quiet < 2 {
-        let trouble = troubles.next_if(|(step, _)| *step <= node.step).map(|(_, trouble)| trouble);
-        if trouble == Some(&Trouble::PowerFails) && node.off.is_none() {
+        let power_fails = |(step, trouble): &&(usize, Trouble)| *step <= node.step && *trouble == Trouble::PowerFails;
+        if node.off.is_none() && troubles.next_if(power_fails).is_some() {
             tell(&Lived { number: node.step, text: "the power fails while nothing is written".to_owned() });
             node = node.powered_off(job.causes);
             continue;
@@ -42,6 +42,7 @@ pub fn replay(script: &Script, mut tell: impl FnMut(&Lived)) -> Verdict {
                 node = *started;
             }
             Next::Step(step) => {
+                let trouble = troubles.next_if(|(number, _)| *number <= node.step).map(|(_, trouble)| trouble);
                 let at_rest = troubles.peek().is_none() && node.goal >= job.life.goals.len();
                 let before = node.content.key();
                 node = live(&job, &node, step, trouble, &mut tell)?;

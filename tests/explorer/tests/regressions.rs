@@ -6,10 +6,15 @@ use twinslot_explorer::script::Script;
 #[track_caller]
 fn assert_lives(line: &str) {
     let script: Script = line.parse().expect("a script");
-    let mut steps = 0;
-    if let Err(broken) = replay(&script, |_| steps += 1) {
+    let (mut steps, mut troubles) = (0, 0);
+    let ended = replay(&script, |lived| {
+        steps += 1;
+        troubles += usize::from(lived.text.starts_with("cut at") || lived.text.contains("; fault ") || lived.text.starts_with("the power fails"));
+    });
+    if let Err(broken) = ended {
         panic!("{line}\n{broken:?}");
     }
+    assert_eq!(troubles, script.troubles.len(), "{line}: something did not go wrong");
     assert!(steps > script.troubles.len() + 4, "the life is over after {steps} steps");
 }
 
