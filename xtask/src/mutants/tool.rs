@@ -19,7 +19,7 @@ const NEAR: [(&str, &[&str]); 4] = [
     ("bootloader/src/journal/state.rs", &["--lib", "--test=install", "--test=journal"]),
     ("bootloader/src/journal/", &["--test=journal"]),
     ("bootloader/src/install/", &["--test=install"]),
-    ("bootloader/src/image/", &["--test=rejections", "--test=formats"]),
+    ("bootloader/src/image/", &["--test=rejections"]),
 ];
 
 /// Tests of everything that take a moment.
