@@ -12,8 +12,10 @@ use twinslot_bootloader::storage::Storage;
 pub struct Status {
     /// The newest record's sequence and state; `None` when the journal is lost.
     pub newest: Option<(u64, State)>,
-    /// Whether the next boot has nothing to repair: both logs end in that record, or one is left alone after a read error.
+    /// Whether both logs end in that record.
     pub mirrored: bool,
+    /// Whether the next boot will commit it again, to both; a log with a read error is left alone.
+    pub repairs: bool,
     /// Whether neither log could be read: the next boot writes nothing while that lasts.
     pub unreadable: bool,
 }
@@ -22,7 +24,7 @@ pub struct Status {
 pub fn status(storage: &mut impl Storage, policy: &Policy) -> Status {
     let journal = Journal::open(storage, policy);
     let newest = journal.state().map(|state| (journal.sequence(), *state));
-    Status { newest, mirrored: journal.is_clean(), unreadable: journal.is_unreadable() }
+    Status { newest, mirrored: journal.is_mirrored(), repairs: !journal.is_clean(), unreadable: journal.is_unreadable() }
 }
 
 impl fmt::Display for Status {
@@ -34,7 +36,11 @@ impl fmt::Display for Status {
                 "journal: lost; the next boot takes authentic slots as trials"
             });
         };
-        let logs = if self.mirrored { "both logs agree" } else { "the logs differ, the next boot repairs them" };
+        let logs = match (self.repairs, self.mirrored) {
+            (true, _) => "the logs differ, the next boot repairs them",
+            (false, true) => "both logs agree",
+            (false, false) => "in one log only, the other one can not be read",
+        };
         writeln!(f, "journal: sequence {sequence}, {logs}")?;
         for slot in Slot::BOTH {
             write_slot(f, state, slot)?;

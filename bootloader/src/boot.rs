@@ -189,8 +189,10 @@ impl<S: Storage, M: Memory, C: Crypto, K: Machine> Run<'_, '_, S, M, C, K> {
         self.journal.read(self.ports.storage, &self.config.policy);
         let is_clean = self.journal.is_clean();
         let repaired = self.journal.repair(self.ports.storage, &self.config.policy);
-        if repaired.is_ok() && !is_clean {
-            self.event(if self.journal.state().is_some() { Event::JournalRepaired } else { Event::JournalLost });
+        if self.journal.state().is_none() {
+            self.event(Event::JournalLost);
+        } else if repaired.is_ok() && !is_clean {
+            self.event(Event::JournalRepaired);
         }
         self.written(repaired);
     }

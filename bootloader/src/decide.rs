@@ -321,15 +321,19 @@ fn best_verified(situation: &Situation) -> Option<Slot> {
     }
 }
 
-/// Why nothing boots: the refusal of the preferred slot, else of the other one; without a preference the one with the higher code.
+/// Why nothing boots: what could not be read, since it may be read after another reset; else the refusal of the preferred slot, without a preference
+/// the one with the higher code.
 fn halt_reason(situation: &Situation, state: Option<&State>) -> Reason {
     let refusal = |slot| match situation.slots.of(slot) {
         Knowledge::Refused(rejection) => Some(*rejection),
         _ => None,
     };
-    let refused = match state {
-        Some(state) => refusal(state.preferred).or_else(|| refusal(state.preferred.other())),
-        None => refusal(Slot::A).max(refusal(Slot::B)),
+    let (Some(a), Some(b)) = (refusal(Slot::A), refusal(Slot::B)) else {
+        return Reason::ReadError;
     };
-    refused.map_or(Reason::ReadError, Reason::Refused)
+    Reason::Refused(match state.map(|state| state.preferred) {
+        Some(Slot::A) => a,
+        Some(Slot::B) => b,
+        None => a.max(b),
+    })
 }

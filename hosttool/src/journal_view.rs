@@ -18,8 +18,10 @@ use crate::{
 pub struct JournalView {
     /// The newest sequence; 0 when the journal is lost.
     sequence: u64,
-    /// Whether both logs end in the same record with nothing torn behind it.
+    /// Whether the next boot has nothing to repair.
     clean: bool,
+    /// Whether both logs end in the newest record.
+    mirrored: bool,
     /// Whether neither log holds a valid record.
     lost: bool,
     /// The newest state; nothing when the journal is lost.
@@ -58,7 +60,13 @@ impl JournalView {
     /// Describes a journal that was opened.
     #[must_use]
     pub fn of(journal: &Journal) -> Self {
-        Self { sequence: journal.sequence(), clean: journal.is_clean(), lost: journal.state().is_none(), state: journal.state().map(StateView::of) }
+        Self {
+            sequence: journal.sequence(),
+            clean: journal.is_clean(),
+            mirrored: journal.is_mirrored(),
+            lost: journal.state().is_none(),
+            state: journal.state().map(StateView::of),
+        }
     }
 }
 
@@ -93,7 +101,11 @@ impl fmt::Display for JournalView {
         let Some(state) = &self.state else {
             return writeln!(f, "journal lost: neither log holds a valid record");
         };
-        let health = if self.clean { "both logs agree" } else { "the logs do not agree: the next boot commits the newest record again" };
+        let health = match (self.clean, self.mirrored) {
+            (false, _) => "the logs do not agree: the next boot commits the newest record again",
+            (true, true) => "both logs agree",
+            (true, false) => "in one log only: the other one can not be read, and is left alone",
+        };
         writeln!(f, "journal record {}, {health}", self.sequence)?;
         writeln!(f, "preferred     slot {}", state.preferred)?;
         writeln!(f, "slot a        {}", state.slots.a)?;

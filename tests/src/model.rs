@@ -207,10 +207,8 @@ impl World<'_> {
         }
         match self.least_doubtful() {
             Some(slot) => End::Boot(slot, Why::LastResort),
-            None if Slot::BOTH.iter().any(|slot| *self.case.truths.of(*slot) == Truth::Refused) => {
-                End::Halt(Reason::Refused(Rejection::DigestMismatch))
-            }
-            None => End::Halt(Reason::ReadError),
+            None if Slot::BOTH.iter().any(|slot| *self.case.truths.of(*slot) == Truth::Unreadable) => End::Halt(Reason::ReadError),
+            None => End::Halt(Reason::Refused(Rejection::DigestMismatch)),
         }
     }
 
@@ -233,12 +231,12 @@ impl World<'_> {
     }
 }
 
-/// What speaks against a slot as a last resort, the gravest first: it was never on trial, it hung or crashed, it was given up last.
+/// What speaks against a slot as a last resort, the gravest first: it hung or crashed, it was never on trial, it was given up last.
 #[must_use]
 pub fn doubts(state: &State, slot: Slot) -> [bool; 3] {
     let entry = state.slots.of(slot);
     let hung = [Reason::Watchdog, Reason::Fault].contains(&entry.reason);
-    [entry.phase == Phase::Empty, hung, state.last_revert.is_some_and(|revert| revert.slot == slot)]
+    [hung, entry.phase == Phase::Empty, state.last_revert.is_some_and(|revert| revert.slot == slot)]
 }
 
 fn exhausted(entry: &SlotState) -> Option<Reason> {

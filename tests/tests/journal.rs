@@ -322,7 +322,7 @@ fn two_logs_whose_last_places_can_not_be_read_cost_a_boot_no_write() {
         let before = storage.flash.counters();
         for _ in 0..3 {
             let mut journal = open(&mut storage);
-            assert_eq!((journal.state().map(|state| state.floor), journal.is_clean()), (Some(floor_now), true));
+            assert_eq!((journal.state().map(|state| state.floor), journal.is_clean(), journal.is_mirrored()), (Some(floor_now), true, false));
             assert_eq!(journal.repair(&mut storage, &POLICY), Ok(()));
         }
         assert_eq!(storage.flash.counters(), before, "a boot writes");

@@ -1,5 +1,6 @@
 //! One test for each fault that reviews of the core found, named after what holds since.
 
+use twinslot_bootloader::boot::{Event, Outcome};
 use twinslot_bootloader::decide::Why;
 use twinslot_bootloader::install::{InstallError, Refusal};
 use twinslot_bootloader::journal::{Phase, SlotState, State};
@@ -12,6 +13,7 @@ use twinslot_tests::image::ImageBuilder;
 
 const A: Region = Region::Slot(Slot::A);
 const B: Region = Region::Slot(Slot::B);
+const LOGS: [Region; 2] = [Region::Log0, Region::Log1];
 
 type Nor = Host<4, 4096>;
 
@@ -142,4 +144,66 @@ fn a_floor_that_somebody_wrote_into_the_journal_does_not_reach_the_counter() {
     host.set_state(&State { floor: u32::MAX, ..state });
     host.write(|_session| Ok(())).expect("a session");
     assert_eq!(host.counter.value, 3, "what the confirmed image's signed header vouches for, and no more");
+}
+
+/// Boots a host whose slot B hangs, until it does not start B as a trial any more.
+fn boot_while_it_hangs(host: &mut Nor) -> Option<(Slot, Why)> {
+    (0..8).map(|_| host.boot(ResetCause::Watchdog).slot()).find(|ended| *ended != Some((Slot::B, Why::Trial))).flatten()
+}
+
+#[test]
+fn a_hung_update_does_not_win_over_an_image_that_could_not_be_read_once() {
+    let mut host = Nor::new(NOR);
+    host.storage.put(A, &image(1).slot);
+    host.storage.put(B, &image(2).slot);
+    host.storage.fail_reads(A);
+    assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::B, Why::Trial)), "the journal is lost, and only B can be read");
+    host.storage.flash.heal();
+    assert_eq!(boot_while_it_hangs(&mut host), Some((Slot::A, Why::LastResort)));
+}
+
+#[test]
+fn a_hung_update_does_not_win_over_the_image_that_installed_it_without_a_journal() {
+    let mut host = Nor::new(NOR);
+    host.storage.put(A, &image(1).slot);
+    LOGS.into_iter().for_each(|log| host.storage.fail_writes(log));
+    assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::A, Why::LastResort)), "the journal is lost, and can not be written");
+    host.storage.flash.heal();
+    host.install(&image(2)).expect("an install");
+    assert_eq!(boot_while_it_hangs(&mut host), Some((Slot::A, Why::LastResort)));
+}
+
+#[test]
+fn a_halt_over_an_image_that_could_not_be_read_says_so_and_is_over_at_the_next_start() {
+    let mut host = Nor::running(NOR, &image(1));
+    host.storage.fail_reads(A);
+    let boot = host.boot(ResetCause::PowerOn);
+    assert_eq!((boot.outcome, boot.handoff.halt_reason, boot.operations), (Outcome::Halt(Reason::ReadError), Reason::ReadError, 0));
+    host.storage.flash.heal();
+    assert_eq!(host.boot(ResetCause::Software).slot(), Some((Slot::A, Why::Confirmed)));
+}
+
+#[test]
+fn a_tool_gives_up_no_confirmed_slot_when_the_other_one_is_rotten() {
+    let mut host = Nor::running(NOR, &image(1));
+    host.update(&image(2)).expect("an update");
+    host.storage.flip(B, 4096 + 7, 1);
+    let only = Err(Refusal::OnlyConfirmedSlot.into());
+    assert_eq!(host.write_offline(|session| session.reject(Slot::A)), only);
+    assert_eq!(host.write_offline(|session| session.arm(Slot::A)), only);
+    assert_eq!(host.write_offline(|session| session.inactive().map(|slot| slot.slot())), Ok(Slot::B));
+    assert_eq!(host.write_offline(|session| session.reject(Slot::B)), Ok(()));
+
+    let mut host = Nor::running(NOR, &image(1));
+    host.update(&image(2)).expect("an update");
+    Slot::BOTH.into_iter().for_each(|slot| host.storage.flip(Region::Slot(slot), 4096 + 7, 1));
+    assert_eq!(host.write_offline(|session| session.inactive().map(|slot| slot.slot())), Ok(Slot::A), "there is nothing left to lose");
+    assert_eq!(host.write_offline(|session| session.reject(Slot::A)), Ok(()));
+}
+
+#[test]
+fn a_journal_that_no_log_gives_back_is_told_as_lost() {
+    let mut host = Nor::running(NOR, &image(1));
+    LOGS.into_iter().for_each(|log| host.storage.fail_reads(log));
+    assert!(host.boot(ResetCause::PowerOn).events.contains(&Event::JournalLost));
 }

@@ -172,7 +172,10 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
         let state = self.base_state();
         let slot = match self.running {
             Running::Slot { slot, .. } => slot.other(),
-            Running::Golden | Running::Offline => spare_slot(&state),
+            Running::Golden | Running::Offline => {
+                let spare = spare_slot(&state);
+                if self.is_last_good(spare, &state) { spare.other() } else { spare }
+            }
         };
         self.inactive_slot(slot)
     }
@@ -194,7 +197,19 @@ impl<'a, S: Storage, C: Crypto, N: MonotonicCounter> Session<'a, S, C, N> {
         if state.is_only_confirmed(slot) && !self.is_beyond_use(slot, &state)? {
             return Err(Refusal::OnlyConfirmedSlot.into());
         }
+        if self.is_last_good(slot, &state) {
+            return Err(Refusal::OnlyConfirmedSlot.into());
+        }
         Ok(InactiveSlot { slot })
+    }
+
+    /// Whether nothing good would be left without this slot: both are confirmed, nothing runs from the other one, and only this one still verifies.
+    fn is_last_good(&mut self, slot: Slot, state: &State) -> bool {
+        let both_confirmed = Slot::BOTH.into_iter().all(|slot| state.phase(slot) == Phase::Confirmed);
+        both_confirmed
+            && !self.running.is_slot(slot.other())
+            && self.verify_confirmed(slot.other(), state).is_err()
+            && self.verify_confirmed(slot, state).is_ok()
     }
 
     /// Whether a confirmed image is one that no boot can use any more: the loader refused it in this boot and had to start the other slot as a last

@@ -103,7 +103,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Session<'_, S, C, N> {
         if self.running.is_slot(slot) {
             return Err(Refusal::RunningSlot.into());
         }
-        if state.is_only_confirmed(slot) {
+        if state.is_only_confirmed(slot) || self.is_last_good(slot, &state) {
             return Err(Refusal::OnlyConfirmedSlot.into());
         }
         state.reject(slot, Reason::Operator, self.journal.next_sequence());

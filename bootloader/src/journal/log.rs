@@ -41,7 +41,8 @@ struct Log {
     read_error: bool,
 }
 
-/// Why a commit did not happen. The state before it stands.
+/// Why a commit did not happen. The state before it stands; after [`CommitError::Storage`] one log may hold the new one, which is then the state at the
+/// next start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum CommitError {
@@ -151,6 +152,13 @@ impl Journal {
     pub const fn is_clean(&self) -> bool {
         let [first, second] = &self.logs;
         first.is_settled() && second.is_settled()
+    }
+
+    /// Whether both logs end in the newest record. A pair that is clean without that has one log in use, and the other one is left alone.
+    #[must_use]
+    pub const fn is_mirrored(&self) -> bool {
+        let [first, second] = &self.logs;
+        first.current && second.current
     }
 
     /// Commits the newest record again to both logs when they do not agree. Nothing is decided before that.

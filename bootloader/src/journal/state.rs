@@ -133,14 +133,14 @@ impl State {
         self.slots.of(slot).phase
     }
 
-    /// How much there is against a slot as a last resort: most against one that was never on trial, then one that hung or crashed, then the one that
-    /// was given up last.
+    /// How much there is against a slot as a last resort: most against one that hung or crashed, since no deadline ends it there, then one that was
+    /// never on trial, then the one that was given up last.
     pub(crate) fn doubts(&self, slot: Slot) -> u8 {
         let entry = self.slots.of(slot);
         let untried = u8::from(entry.phase == Phase::Empty);
         let hung = u8::from(matches!(entry.reason, Reason::Watchdog | Reason::Fault));
         let last = u8::from(self.last_revert.is_some_and(|revert| revert.slot == slot));
-        untried << 2 | hung << 1 | last
+        hung << 2 | untried << 1 | last
     }
 
     /// Whether `slot` is the one confirmed image that there is: never overwritten, never rejected.

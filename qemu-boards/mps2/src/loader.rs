@@ -70,7 +70,7 @@ pub fn run(board: &Board, build: &Build<'_>) -> ! {
     }
 }
 
-/// Stops for good, with the watchdog off: nothing here can get better by another reset.
+/// Stops for good, with the watchdog off: another reset would end here again.
 pub fn stop(board: &Board) -> ! {
     board.watchdog().stop();
     loop {
@@ -126,5 +126,17 @@ fn halt(board: &Board, console: Uart, reason: Reason) -> ! {
     console.send(b"twinslot: halt code=");
     console.send_decimal(reason.code());
     console.send(b"\n");
+    if reason == Reason::ReadError {
+        start_over(board);
+    }
     stop(board)
+}
+
+/// Has the watchdog reset the machine after its deadline: what could not be read may be read then. Nothing is written meanwhile.
+fn start_over(board: &Board) -> ! {
+    board.marker().leave(Mark::Software);
+    let _ = board.watchdog().arm();
+    loop {
+        cortex_m::asm::wfi();
+    }
 }

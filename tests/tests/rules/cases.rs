@@ -2,7 +2,7 @@
 
 use twinslot_bootloader::decide::{BootState, Fallback, Knowledge, Situation, Step, Verified, decide};
 use twinslot_bootloader::image::manifest::Version;
-use twinslot_bootloader::journal::{Phase, Policy, SlotState, State};
+use twinslot_bootloader::journal::{Phase, Policy, Revert, SlotState, State};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::{BySlot, Slot};
@@ -10,6 +10,9 @@ use twinslot_tests::model::{Case, End, Truth};
 
 pub(crate) const POLICY: Policy = Policy::DEFAULT;
 pub(crate) const SEQUENCE: u64 = 40;
+
+/// Most commits of one boot: each of them fails in some case.
+pub(crate) const MOST_COMMITS: u8 = 3;
 
 /// What an examination finds.
 const fn knowledge(truth: Truth) -> Knowledge {
@@ -98,8 +101,8 @@ fn situation(case: &Case) -> Situation {
 
 const CAUSES: [ResetCause; 5] = [ResetCause::PowerOn, ResetCause::Watchdog, ResetCause::Software, ResetCause::Fault, ResetCause::Unknown];
 
-/// Calls `check` with every case. The space is complete for phases, counters at their edges, flight, preference, truths, golden, recovery, reset
-/// causes, failing commits and the three ways in which two images compare.
+/// Calls `check` with every case. The space is complete for phases, counters at their edges, what weighs in the last resort (a hang, the last slot
+/// given up), flight, preference, truths, golden, recovery, reset causes, each commit that can fail and the three ways in which two images compare.
 pub(crate) fn every_case(check: impl FnMut(&Case)) -> u64 {
     let fallbacks = [None, Some(false), Some(true)].map(|golden| [false, true].map(|recovery| (golden, recovery)));
     every_case_with(fallbacks.as_flattened(), check)
@@ -115,13 +118,18 @@ fn every_case_with(fallbacks: &[(Option<bool>, bool)], mut check: impl FnMut(&Ca
     let states: Vec<Option<State>> = core::iter::once(None).chain(states().into_iter().map(Some)).collect();
     for state in states {
         for truths in truths() {
+            let both_authentic = truths.a.authentic().is_some() && truths.b.authentic().is_some();
+            if state.is_some_and(|state| state.last_revert.is_some()) && !both_authentic {
+                // The last revert weighs between two authentic images, and nowhere else.
+                continue;
+            }
             for cause in CAUSES {
                 if cause != ResetCause::PowerOn && state.is_none_or(|state| state.in_flight.is_none()) && cause != ResetCause::Watchdog {
                     // Without a trial in flight the cause is told on, not judged: two of them are enough.
                     continue;
                 }
                 for (golden, recovery) in fallbacks.iter().copied() {
-                    for failing_commit in [None, Some(1), Some(2)] {
+                    for failing_commit in [None, Some(1), Some(2), Some(MOST_COMMITS)] {
                         check(&Case { state, cause, truths, golden, recovery, failing_commit, policy: POLICY, sequence: SEQUENCE });
                         count += 1;
                     }
@@ -132,14 +140,17 @@ fn every_case_with(fallbacks: &[(Option<bool>, bool)], mut check: impl FnMut(&Ca
     count
 }
 
+const SOME_SLOT: [Option<Slot>; 3] = [None, Some(Slot::A), Some(Slot::B)];
+
 /// Every possible state of the two slots; an exhausted trial carries the reason that exhausted it.
 pub(crate) fn states() -> Vec<State> {
     let mut states = Vec::new();
     for a in slot_states(1) {
         for b in slot_states(2) {
             for preferred in Slot::BOTH {
-                for in_flight in [None, Some(Slot::A), Some(Slot::B)] {
-                    let state = State { preferred, slots: BySlot { a, b }, in_flight, ..State::new(3) };
+                for (in_flight, reverted) in SOME_SLOT.into_iter().flat_map(|slot| SOME_SLOT.map(|reverted| (slot, reverted))) {
+                    let last_revert = reverted.map(|slot| Revert { slot, reason: Reason::Watchdog, sequence: 1 });
+                    let state = State { preferred, slots: BySlot { a, b }, in_flight, last_revert, ..State::new(3) };
                     if state.is_possible(&POLICY) {
                         states.push(state);
                     }
@@ -153,7 +164,7 @@ pub(crate) fn states() -> Vec<State> {
 fn slot_states(digest: u8) -> Vec<SlotState> {
     let digest = [digest; 16];
     let confirmed = SlotState::confirmed(digest);
-    let mut all = vec![SlotState::empty(Reason::None), confirmed, confirmed.rejected(Reason::Operator)];
+    let mut all = vec![SlotState::empty(Reason::None), confirmed, confirmed.rejected(Reason::Operator), confirmed.rejected(Reason::Watchdog)];
     for attempts_left in [0, 1, POLICY.attempts] {
         for boots_left in [0, 1, POLICY.boots] {
             all.push(SlotState { attempts_left, boots_left, reason: Reason::Fault, ..SlotState::trial(digest, &POLICY) });
