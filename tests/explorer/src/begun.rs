@@ -16,6 +16,7 @@ use crate::rules::{Verdict, ensure};
 pub struct Begun {
     places: BTreeMap<usize, u64>,
     is_doubtful: bool,
+    is_blind: bool,
 }
 
 impl Begun {
@@ -35,10 +36,16 @@ impl Begun {
         Self { is_doubtful: true, ..self }
     }
 
-    /// Whether some cells flickered in this life.
+    /// The same once the power was cut and the newest record could not be read afterwards.
     #[must_use]
-    pub const fn is_doubtful(&self) -> bool {
-        self.is_doubtful
+    pub fn blind(self) -> Self {
+        Self { is_blind: true, ..self }
+    }
+
+    /// Whether the mirror of a log whose erase was cut may have been unable to tell so: its record was gone, for once or for good.
+    #[must_use]
+    pub const fn may_hide_an_erase(&self) -> bool {
+        self.is_doubtful || self.is_blind
     }
 
     /// Checks that each record is begun with a sequence of its own.

@@ -33,6 +33,8 @@ struct Flicker {
     at: usize,
     then: Rc<[u8]>,
     starts: u8,
+    /// What the units that read blank are from then on.
+    blank: Unit,
 }
 
 impl Flicker {
@@ -178,15 +180,29 @@ impl Content {
 
     /// Lets a range read as it does now at the next start, and as `then` from the one after it on.
     pub fn flicker(&mut self, at: usize, then: &[u8]) {
-        self.flicker = Some(Flicker { at, then: then.into(), starts: 1 });
+        self.flicker = Some(Flicker { at, then: then.into(), starts: 1, blank: Unit::Written });
+    }
+
+    /// Takes an erase for done that was not: of what reads blank, or will from some start on, nobody can tell.
+    pub fn swallow_erase(&mut self, range: Range<usize>) {
+        let bytes = self.bytes(range.clone());
+        let flicker = self.flicker.clone();
+        if bytes.iter().all(|byte| *byte == 0xff) {
+            self.put(range.start, &bytes, Unit::Erased);
+        } else if let Some(flicker) = flicker.filter(|flicker| flicker.at == range.start && flicker.then.iter().all(|byte| *byte == 0xff)) {
+            self.flicker = Some(Flicker { blank: Unit::Erased, ..flicker });
+        }
     }
 
     /// Gives power: cells that flicker make up their mind at the second start.
     pub fn start(&mut self) {
         match &mut self.flicker {
             Some(flicker) if flicker.starts == 0 => {
-                let Flicker { at, then, .. } = flicker.clone();
+                let Flicker { at, then, blank, .. } = flicker.clone();
                 self.put(at, &then, Unit::Written);
+                for (index, unit) in then.chunks(self.write_size).enumerate().filter(|(_, unit)| unit.iter().all(|byte| *byte == 0xff)) {
+                    self.put(at + index * self.write_size, unit, blank);
+                }
             }
             Some(flicker) => flicker.starts -= 1,
             None => {}

@@ -138,13 +138,9 @@ impl Medium {
         if self.fault == Some(Fault::Denied(number)) { Err(FlashError) } else { Ok(()) }
     }
 
-    /// An erase of what reads blank that did not happen can not be told from one that did.
     fn swallow(&mut self, operation: &Operation) {
         if let Operation::Erase { at } = operation {
-            let bytes = self.view.bytes(*at..*at + self.board.erase_size);
-            if bytes.iter().all(|byte| *byte == 0xff) {
-                self.view.put(*at, &bytes, Unit::Erased);
-            }
+            self.view.swallow_erase(*at..*at + self.board.erase_size);
         }
     }
 

@@ -117,9 +117,10 @@ pub fn check_step(moment: &Moment<'_>, after: &View, performed: &Performed) -> V
     all([moment.begun.check(moment.board, &performed.recorded), check_states(moment.view, after)])
 }
 
-/// On a flash that does what it says, its rules are kept. Where a record was seen that flickered away, an erase that was cut meanwhile can not be told.
+/// On a flash that does what it says, its rules are kept. Where a record was seen that flickered away, or the newest one could not be read, an erase
+/// that was cut meanwhile can not be told.
 fn check_flash(moment: &Moment<'_>, performed: &Performed) -> Verdict {
-    let is_excused = |breach: &Breach| moment.begun.is_doubtful() && matches!(breach, Breach::WeakErase(_));
+    let is_excused = |breach: &Breach| moment.begun.may_hide_an_erase() && matches!(breach, Breach::WeakErase(_));
     ensure(performed.breaches.iter().all(is_excused), "flash_rules", || format!("{:?}", performed.breaches))
 }
 

@@ -344,6 +344,8 @@ impl Scene {
             performed.recorded.iter().enumerate().filter(|(number, _)| !matches!(fault, Fault::Swallowed(at) | Fault::Failed(at) if at == *number));
         let done: Vec<Recorded> = done.map(|(_, recorded)| recorded.clone()).collect();
         let begun = node.begun.after(self.job.board, &done);
+        let is_blind = node.left.cuts < self.job.budget.cuts && view.sequence() < self.view.sequence();
+        let begun = if is_blind { begun.blind() } else { begun };
         let failed = matches!(&performed.ended, Ended::Wrote(Err(error)) if !matches!(error, InstallError::Refused(_)));
         let next = self.went_on(node, performed);
         let goal = if failed { node.goal } else { next.goal };
