@@ -69,7 +69,8 @@ fn a_commit_is_in_both_logs_and_survives_the_loss_of_either() {
         assert!(open(&mut storage).state().is_none());
         for floor_now in 1..=80 {
             commit(&mut storage, &state(floor_now)).expect("good flash");
-            assert!(open(&mut storage).is_clean());
+            let journal = open(&mut storage);
+            assert!(journal.is_clean() && journal.is_mirrored());
             for log in LOGS {
                 let mut lost = storage.clone();
                 lost.put(log, &[]);

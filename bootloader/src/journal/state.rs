@@ -292,6 +292,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_slot_that_hung_is_doubted_most_then_one_that_was_never_tried_then_the_one_given_up_last() {
+        let hung = [Reason::Watchdog, Reason::Fault];
+        for (phase, untried) in [(Phase::Empty, 2), (Phase::Trial, 0), (Phase::Confirmed, 0), (Phase::Rejected, 0)] {
+            for reason in (0..=u8::MAX).map(Reason::from_code) {
+                for (last, given_up_last) in [(None, 0), (Some(Slot::A), 0), (Some(Slot::B), 1)] {
+                    let mut state = State::new(0);
+                    (state.slots.b.phase, state.slots.b.reason) = (phase, reason);
+                    state.last_revert = last.map(|slot| Revert { slot, reason, sequence: 1 });
+                    let expected = untried + if hung.contains(&reason) { 4 } else { 0 } + given_up_last;
+                    assert_eq!(state.doubts(Slot::B), expected, "{phase:?} {reason:?} {last:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_state_is_as_strict_as_one_with_its_floor_and_its_revoked_keys_only() {
         let state = State::new(3);
         let mut revokes = state;
