@@ -3,10 +3,12 @@
 use twinslot_bootloader::image::bundle::{COMPRESSED, index_entry};
 use twinslot_bootloader::image::draft::unsigned_header;
 use twinslot_bootloader::image::manifest::{Check, Encoding, Kind, Manifest, Place, SlotRule};
-use twinslot_bootloader::image::{HeaderBytes, check_format};
+use twinslot_bootloader::image::{HeaderBytes, SIGNED_SIZE, check_format};
 use twinslot_bootloader::rejection::Rejection as R;
 use twinslot_tests::host::{image, signed};
 use twinslot_tests::image::{ImageBuilder, PartDraft, kernel};
+
+use crate::forge::seal;
 
 fn laid_out(align: u64, parts: Vec<PartDraft>) -> Manifest {
     signed(ImageBuilder::new(1).align(align).parts(parts)).manifest
@@ -86,6 +88,17 @@ fn every_choice_of_a_manifest_is_read_as_it_was_written() {
     }
     for check in [Check::AtBoot, Check::ByOs] {
         is_read_back(&|manifest| manifest.parts[0].check = check);
+    }
+}
+
+#[test]
+fn a_body_has_1_to_716_bytes() {
+    for (len, expected) in [(0, Err(R::BodyLengthOutOfRange)), (1, Ok(())), (716, Ok(())), (717, Err(R::BodyLengthOutOfRange))] {
+        let mut header = *image(1).header();
+        header[12..16].copy_from_slice(&u32::to_le_bytes(len));
+        header[16..SIGNED_SIZE].fill(0);
+        seal(&mut header);
+        assert_eq!(HeaderBytes::parse(&header).map(|_| ()), expected, "{len} bytes");
     }
 }
 
