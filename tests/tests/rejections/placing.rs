@@ -2,7 +2,7 @@
 
 use twinslot_bootloader::image::bundle::{COMPRESSED, index_entry};
 use twinslot_bootloader::image::draft::unsigned_header;
-use twinslot_bootloader::image::manifest::{Check, Encoding, Kind, Manifest, Place, SlotRule};
+use twinslot_bootloader::image::manifest::{Check, Encoding, Extra, Kind, Manifest, Place, SlotRule};
 use twinslot_bootloader::image::{HeaderBytes, SIGNED_SIZE, check_format};
 use twinslot_bootloader::rejection::Rejection as R;
 use twinslot_tests::host::{image, signed};
@@ -88,6 +88,10 @@ fn every_choice_of_a_manifest_is_read_as_it_was_written() {
     }
     for check in [Check::AtBoot, Check::ByOs] {
         is_read_back(&|manifest| manifest.parts[0].check = check);
+    }
+    for len in [0, 1, 32] {
+        let extra = Extra { tag: 513, data: (0..len).collect() };
+        is_read_back(&|manifest| manifest.extra.push(extra.clone()).expect("room"));
     }
 }
 
