@@ -109,6 +109,31 @@ fn every_name_that_a_document_quotes_is_in_the_source() {
 }
 
 #[test]
+fn every_past_failure_names_tests_that_run() {
+    let sources = files_below(&root(), |path| has_extension(path, &["rs"]));
+    let tests: BTreeSet<String> = sources.iter().flat_map(|path| tests_in(&read(path))).collect();
+    let document = read(&root().join("docs/past-failures.md"));
+    let entries: Vec<&str> = document.split("\n\n").filter(|paragraph| paragraph.starts_with("**")).collect();
+    assert!(entries.len() >= 18, "{} entries: one is gone", entries.len());
+    for entry in entries {
+        let (_, named) = entry.split_once("*Test:*").unwrap_or_else(|| panic!("no test is named: {entry}"));
+        let names: Vec<String> = quoted_names(named).filter(|name| name.contains('_')).collect();
+        let gone: Vec<&String> = names.iter().filter(|name| !tests.contains(*name)).collect();
+        assert!(gone.is_empty(), "{gone:?} is no test that runs: {entry}");
+        assert!(quoted_names(named).next().is_some(), "no test is named: {entry}");
+    }
+}
+
+/// The names of the functions behind `#[test]`, ignored ones apart.
+fn tests_in(source: &str) -> Vec<String> {
+    let mut parts = source.split("#[test]\n");
+    parts.next();
+    let head = |part: &str| part.split_once('(').map(|(head, _)| head.to_owned());
+    let name = |head: String| head.trim_start().strip_prefix("fn ").map(str::to_owned);
+    parts.filter_map(head).filter_map(name).collect()
+}
+
+#[test]
 fn every_direct_dependency_is_explained() {
     let document = read(&root().join("docs/dependencies.md"));
     let explained: BTreeSet<&str> = words(&document).collect();

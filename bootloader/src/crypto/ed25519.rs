@@ -158,11 +158,13 @@ mod tests {
 
     #[test]
     fn the_constants_are_those_of_rfc_8032() {
-        let mut wide = [0; 64];
-        for (target, word) in wide.chunks_mut(4).zip(ORDER) {
-            target.copy_from_slice(&word.to_le_bytes());
-        }
-        assert_eq!(reduce(&wide), [0; 8]);
+        let halves = |scalar: Scalar| {
+            let half = |words: &[u32]| words.iter().rev().fold(0_u128, |sum, word| sum << 32 | u128::from(*word));
+            (half(&scalar[4..]), half(&scalar[..4]))
+        };
+        assert_eq!(halves(ORDER), (1 << 124, 27_742_317_777_372_353_535_851_937_790_883_648_493));
+        assert_eq!(halves(FIELD_PRIME), (u128::MAX >> 1, u128::MAX - 18));
+        assert!(BASE.iter().enumerate().all(|(at, byte)| *byte == if at == 0 { 0x58 } else { 0x66 }));
     }
 
     fn verify_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {

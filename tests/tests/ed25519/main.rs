@@ -202,7 +202,7 @@ fn encodings_that_are_not_canonical_are_refused() {
     }
 }
 
-/// Whether a signature of the secret key 0 in the group that this encoding would name is accepted: R = S B with k A left out is never equal.
+/// Whether (R = S B, S) is accepted under this key: it would be by a verifier that takes the key for the point of order one.
 fn not_canonical_key_accepts(key: &[u8; 32]) -> bool {
     (0..4_u8).any(|message| {
         let nonce = Scalar::from_bytes_mod_order([message + 1; 32]);

@@ -51,7 +51,7 @@ pub(crate) const fn one_in(random: &mut Random, many: u64) -> bool {
     random.below(many) == 0
 }
 
-/// A host with 1 to 8 keys of which up to 4 must sign.
+/// A host with 1 to 8 keys of which 1 to 3 must sign.
 pub(crate) fn world(keys: &Keys, random: &mut Random) -> World {
     let count = pick(random, &[1, 1, 2, 3, 3, 4, 5, 8]);
     let threshold = 1 + random.below(count.min(3) as u64) as u8;

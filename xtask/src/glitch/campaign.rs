@@ -196,7 +196,8 @@ impl<'a> Attack<'a> {
         let reference = Reference::record(&mut machine, LONGEST_BOOT);
         let console = reference.console();
         ensure!(matches!(reference.end(), End::Resting(_)), "{case}: without a fault the loader does not halt but ends with {:?}", reference.end());
-        ensure!(console.lines().any(|line| line.starts_with("twinslot: halt code=")), "{case}: the loader does not say that it halts: {console:?}");
+        let expected = case.halt_line();
+        ensure!(console.lines().any(|line| line == expected), "{case}: without a fault the loader does not say {expected:?}: {console:?}");
         let owners = Owners::of(&host.loader.elf, &reference)?;
         let owner_of_each = owners.of_each(&reference);
         let limit = extent.limit(reference.len());

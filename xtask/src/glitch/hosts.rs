@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use thumb_interpreter::Machine;
+use twinslot_bootloader::rejection::Rejection;
 use twinslot_config::layout::Purpose;
 
 use crate::board::{Board, FLASH_FILE_SIZE};
@@ -70,13 +71,34 @@ impl Flaw {
             Self::BelowJournalFloor => "below-journal-floor",
         }
     }
+
+    /// Why the loader halts without a fault. With a newer image that is gone, what it says is that the preferred slot holds none.
+    const fn refusal(self) -> Rejection {
+        match self {
+            Self::BadSignature | Self::ZeroSignature => Rejection::BadSignature,
+            Self::UnknownKey => Rejection::TooFewSignatures,
+            Self::FlippedPayload => Rejection::DigestMismatch,
+            Self::BelowFloor => Rejection::BelowFloor,
+            Self::BelowJournalFloor => Rejection::WrongMagic,
+        }
+    }
 }
 
 impl Standing {
+    pub(super) const BOTH: [Self; 2] = [Self::Confirmed, Self::Trial];
+
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed",
             Self::Trial => "trial",
+        }
+    }
+
+    /// The flash with this standing of the image in slot A.
+    fn applied_to(self, flash: Flash) -> Flash {
+        match self {
+            Self::Confirmed => Flash { confirmed: Some(Slot::A), ..flash },
+            Self::Trial => Flash { trial: Some(Slot::A), ..flash },
         }
     }
 }
@@ -84,14 +106,18 @@ impl Standing {
 impl Case {
     /// Every host. A confirmed image is at the journal's floor by itself, so the one below it is on trial only.
     pub(super) fn all() -> Vec<Self> {
-        let both = [Standing::Confirmed, Standing::Trial];
-        let cases = both.into_iter().flat_map(|standing| Flaw::ALL.map(|flaw| Self { flaw, standing }));
+        let cases = Standing::BOTH.into_iter().flat_map(|standing| Flaw::ALL.map(|flaw| Self { flaw, standing }));
         cases.filter(|case| case.flaw != Flaw::BelowJournalFloor || case.standing == Standing::Trial).collect()
     }
 
     /// Whether a bypass on this host fails the campaign.
     pub(super) fn is_gated(self) -> bool {
         self.flaw != Flaw::BelowJournalFloor
+    }
+
+    /// What the loader prints as it halts, without a fault.
+    pub(super) fn halt_line(self) -> String {
+        format!("twinslot: halt code={}", self.flaw.refusal().code())
     }
 
     /// The trust anchor of its loader.
@@ -144,10 +170,11 @@ impl Supply {
         Ok(Self { fixture: Fixture::new(workspace, BOARD, hosttool, folder, Logging::Off)? })
     }
 
-    /// The host with a good image: what must boot without a fault.
-    pub(super) fn good_host(&mut self) -> Result<Host> {
-        let flash = self.assemble("good", &Flash { a: Some(IMAGE), confirmed: Some(Slot::A), ..EMPTY })?;
-        self.with_loader(AnchorFile::Default, flash)
+    /// A host of that standing with a good image, at the raised floor: what must boot without a fault.
+    pub(super) fn good_host(&mut self, standing: Standing, anchor: AnchorFile) -> Result<Host> {
+        let image = Image { security_counter: RAISED_FLOOR, ..IMAGE };
+        let flash = self.assemble(&format!("good-{}", standing.name()), &standing.applied_to(Flash { a: Some(image), ..EMPTY }))?;
+        self.with_loader(anchor, flash)
     }
 
     /// The host of a case.
@@ -166,11 +193,7 @@ impl Supply {
 
     /// The flash before anything is done to its bytes.
     fn assembled(&mut self, case: Case) -> Result<Vec<u8>> {
-        let (confirmed, trial) = match case.standing {
-            Standing::Confirmed => (Some(Slot::A), None),
-            Standing::Trial => (None, Some(Slot::A)),
-        };
-        let flash = Flash { a: Some(IMAGE), confirmed, trial, ..EMPTY };
+        let flash = case.standing.applied_to(Flash { a: Some(IMAGE), ..EMPTY });
         let flash = match case.flaw {
             // Another image was confirmed and has raised the floor; it will be gone.
             Flaw::BelowJournalFloor => {
@@ -223,6 +246,9 @@ impl Supply {
 const EMPTY: Flash = Flash { a: None, b: None, golden: None, staging: None, confirmed: None, trial: None };
 
 /// The image: it does nothing, in a few bytes.
+/// The floor of [`AnchorFile::RaisedFloor`].
+const RAISED_FLOOR: u32 = 2;
+
 const IMAGE: Image = Image {
     version: Version { major: 1, minor: 0, patch: 0, build: 1 },
     variant: Variant::Resting,

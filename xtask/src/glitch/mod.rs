@@ -16,10 +16,11 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use thumb_interpreter::{End, Stop};
 
 use crate::emulate::hosttool;
+use crate::scenario::AnchorFile;
 use crate::variant::Variant;
 use crate::workspace::Workspace;
 
@@ -34,11 +35,15 @@ use report::Summary;
 /// The build without hardening: `tests/variants/unhardened.toml`.
 const UNHARDENED: &str = "unhardened";
 
-/// Where that build is attacked.
-const UNHARDENED_CASE: Case = Case { flaw: Flaw::FlippedPayload, standing: Standing::Confirmed };
+/// Where that build is attacked, with a flipped payload, and how.
+const UNHARDENED_KINDS: [(Standing, [Kind; 2]); 2] =
+    [(Standing::Confirmed, [Kind::First, Kind::Pair]), (Standing::Trial, [Kind::First, Kind::Every])];
 
 /// Faults that are tried in QEMU as well, a host: of those at first executions, where a breakpoint finds the moment.
 const FAULTS_IN_BOTH: usize = 4;
+
+/// The trust anchors of the loaders that are attacked.
+const ANCHORS: [AnchorFile; 2] = [AnchorFile::Default, AnchorFile::RaisedFloor];
 
 /// More instructions than any boot of a small image takes without a fault.
 const LONGEST_BOOT: u64 = 50_000_000;
@@ -70,7 +75,7 @@ pub(crate) fn glitch(workspace: &Workspace, request: &Request) -> Result<String>
     }
     let cases = request.host.as_deref().map_or_else(|| Ok(Case::all()), |name| Case::named(name).map(|case| vec![case]))?;
     let of_unhardened = unhardened_bypasses(workspace, &hosttool)?;
-    let mut compared = check_good_image(&mut supply)?;
+    let mut compared = check_good_images(&mut supply)?;
     let mut results = Vec::new();
     for case in cases {
         results.push(attack(&mut supply, case, request.extent, &mut compared)?);
@@ -82,13 +87,16 @@ pub(crate) fn glitch(workspace: &Workspace, request: &Request) -> Result<String>
     summary.judge()
 }
 
-/// A loader that refuses everything would give no bypass: it must start a good image.
-fn check_good_image(supply: &mut Supply) -> Result<Compared> {
-    let host = supply.good_host()?;
-    let mut machine = host.machine();
-    let stop = machine.run(LONGEST_BOOT, None);
-    ensure!(stop == Stop::End(End::Started), "the loader does not start a good image: {stop:?}, console {:?}", machine.console());
-    oracle::compare_run(&host).context("a good image")
+/// Loaders that refuse everything would give no bypass: each must start a good image, confirmed and on trial. One such start runs in QEMU as well.
+fn check_good_images(supply: &mut Supply) -> Result<Compared> {
+    for (standing, anchor) in Standing::BOTH.into_iter().flat_map(|standing| ANCHORS.map(|anchor| (standing, anchor))) {
+        let host = supply.good_host(standing, anchor)?;
+        let mut machine = host.machine();
+        let stop = machine.run(LONGEST_BOOT, None);
+        let name = standing.name();
+        ensure!(stop == Stop::End(End::Started), "a good {name} image does not start with {anchor:?}: {stop:?}, console {:?}", machine.console());
+    }
+    oracle::compare_run(&supply.good_host(Standing::Confirmed, AnchorFile::Default)?).context("a good image")
 }
 
 /// Everything on one host: the run in QEMU as well, the faults, and some of the faults in QEMU as well.
@@ -108,18 +116,22 @@ fn attack(supply: &mut Supply, case: Case, extent: Extent, compared: &mut Compar
     Ok(results)
 }
 
-/// The campaign against the build without hardening, which must show bypasses.
+/// The campaign against the build without hardening, which must show bypasses of each kind, confirmed and on trial.
 fn unhardened_bypasses(workspace: &Workspace, hosttool: &Path) -> Result<u64> {
     let variant = Variant::make(workspace, UNHARDENED)?;
     let mut supply = Supply::new(&variant.workspace, hosttool, &workspace.products("glitch-unhardened")?)?;
-    let host = supply.host(UNHARDENED_CASE)?;
-    let attack = Attack::prepare(UNHARDENED_CASE, &host, Extent::Short)?;
-    let is_simple = |trial: &Trial| trial.owner == Owner::Ours && trial.kind == Kind::First;
-    let trials: Vec<Trial> = attack.trials().into_iter().filter(is_simple).collect();
-    let results = [attack.run(&trials)];
-    let bypasses = report::bypasses(&results, |_, _, _| true);
-    if bypasses == 0 {
-        bail!("the campaign finds no bypass in a build without hardening ({}): it is broken", variant.about);
+    let mut bypasses = 0;
+    for (standing, kinds) in UNHARDENED_KINDS {
+        let case = Case { flaw: Flaw::FlippedPayload, standing };
+        let host = supply.host(case)?;
+        let attack = Attack::prepare(case, &host, Extent::Short)?;
+        for kind in kinds {
+            let is_of_kind = |trial: &Trial| trial.owner == Owner::Ours && trial.kind == kind;
+            let trials: Vec<Trial> = attack.trials().into_iter().filter(is_of_kind).collect();
+            let found = report::bypasses(&[attack.run(&trials)], |_, _, _| true);
+            ensure!(found > 0, "{case}: no fault {kind:?} is a bypass in a build without hardening ({}): the campaign is broken", variant.about);
+            bypasses += found;
+        }
     }
     println!("build without hardening ({}): {bypasses} bypasses, as there must be", variant.about);
     Ok(bypasses)
