@@ -130,17 +130,18 @@ impl Journal {
     /// The sequence that the next commit will have: greater than every sequence that the logs may still hold.
     ///
     /// Every torn record behind the newest one may have been begun with the next sequence of its time; a log that lacks the newest record may have
-    /// lost as many torn ones as it has room for.
+    /// lost as many torn ones as it has room for, and so may any log beside a place that can not be read: it may have been the mirror of the record there.
     #[must_use]
     pub fn next_sequence(&self) -> u64 {
         let mut base = self.sequence();
         let mut begun = 1_u32;
+        let is_doubtful = self.logs.iter().any(|log| log.read_error);
         for log in &self.logs {
             if self.is_lost() && log.read_error {
                 base = base.max(UNREADABLE_START);
             }
             base = base.max(log.highest_foreign);
-            let lost = if log.current { 0 } else { log.capacity };
+            let lost = if log.current && !is_doubtful { 0 } else { log.capacity };
             begun = begun.saturating_add(log.torn_behind).saturating_add(lost);
         }
         base.saturating_add(u64::from(begun))
@@ -176,9 +177,15 @@ impl Journal {
     /// Commits `state` as the successor of `expected_sequence`, the sequence that it was derived from.
     ///
     /// # Errors
-    /// Stale or impossible: nothing was written. Storage: one log may hold the new record, which is then the newest one at the next start.
+    /// Stale or impossible: nothing was written. Storage: one log may hold the new record, which is then the newest one at the next start; or the record
+    /// that was known could not be read again, and stays known.
     pub fn commit<S: Storage>(&mut self, storage: &mut S, policy: &Policy, expected_sequence: u64, state: &State) -> Result<(), CommitError> {
+        let seen = self.newest;
         self.read(storage, policy);
+        if self.sequence() < seen.sequence {
+            self.newest = seen;
+            return Err(CommitError::Storage);
+        }
         if self.sequence() != expected_sequence {
             return Err(CommitError::Stale);
         }
@@ -275,8 +282,7 @@ impl Log {
     /// Whether it is erased before a record is written. A log that lacks the newest record may be one whose erase was cut: its front still holds
     /// records, and what reads blank behind them is not to be relied on.
     const fn needs_erase(&self) -> bool {
-        let is_behind = !self.current && !self.read_error;
-        !self.begun || self.end >= self.capacity || is_behind
+        !self.begun || self.end >= self.capacity || !self.current
     }
 
     const fn is_settled(&self) -> bool {

@@ -39,3 +39,20 @@ fn a_writer_that_comes_late_does_not_overwrite_an_armed_trial() {
 fn a_header_is_not_written_into_a_unit_whose_erase_was_cut_in_front_of_whole_chunks() {
     assert_lives("16/2048 update true-cause 1:cut@4/head/kept 3:cut@0/head/kept");
 }
+
+#[test]
+fn a_record_that_was_read_in_this_boot_stays_known_when_it_can_not_be_read_again() {
+    assert_lives("1/128 floor true-cause 3:cut@0/unreported/kept 4:other-bytes@4");
+    assert_lives("8/1024 revoke true-cause 3:cut@0/unreported/kept 4:other-bytes@4");
+}
+
+#[test]
+fn a_log_that_may_have_been_cut_in_its_erase_and_can_not_be_read_is_left_alone() {
+    assert_lives("8/1024 condemn true-cause 9:cut@0/tail/kept 10:unreadable@384..512");
+    assert_lives("512/2048 condemn true-cause 5:cut@0/tail/kept 6:unreadable@512..640");
+}
+
+#[test]
+fn no_sequence_is_begun_twice_where_a_place_can_not_be_read() {
+    assert_lives("unequal downgraded-agent true-cause 0:cut@1/tail/kept 1:unreadable@512..640");
+}
