@@ -110,6 +110,9 @@ fn lint_firmware(workspace: &Workspace) -> Result<Ended> {
         command.args(["--package", board.name(), "--package", "demo-app", "--package", "signature-vectors"]);
         process::run(command.args(["--", "-D", "warnings"]).env("TWINSLOT_BOARD", board.name()))?;
     }
+    let mut command = cargo(workspace);
+    command.args(["clippy", "--quiet", "--profile", "firmware", "--target", "aarch64-unknown-none", "--package", "virt-aarch64"]);
+    process::run(command.args(["--", "-D", "warnings"]))?;
     Ok(Ended::Passed("lint firmware: ok".to_owned()))
 }
 

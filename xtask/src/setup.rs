@@ -13,11 +13,20 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// The targets that firmware is built for.
-const FIRMWARE_TARGETS: [&str; 2] = ["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
+const FIRMWARE_TARGETS: [&str; 3] = ["aarch64-unknown-none", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 6] =
-    [("qemu-system-arm", "qemu-system-arm"), ("clang", "clang"), ("openssl", "openssl"), ("git", "git"), ("time", "time"), ("python3", "python3")];
+const PROGRAMS: [(&str, &str); 9] = [
+    ("qemu-system-arm", "qemu-system-arm"),
+    ("qemu-system-aarch64", "qemu-system-arm"),
+    ("dtc", "device-tree-compiler"),
+    ("xz", "xz-utils"),
+    ("clang", "clang"),
+    ("openssl", "openssl"),
+    ("git", "git"),
+    ("time", "time"),
+    ("python3", "python3"),
+];
 
 /// The oldest emulator whose boards behave as the scenarios need.
 const OLDEST_EMULATOR: EmulatorVersion = EmulatorVersion { major: 7, minor: 2 };

@@ -1,0 +1,198 @@
+//! Device trees made by `dtc` and read by `fdtget`: neither end of a test is the code under test.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use linux_shell::device_tree::{LinuxTree, MachineTree, TreeError, Value};
+use linux_shell::handoff::publish;
+use twinslot_bootloader::anchor::TrustAnchor;
+use twinslot_bootloader::crypto::Builtin;
+use twinslot_bootloader::decide::Why;
+use twinslot_bootloader::handoff::{Booted, HANDOFF_SIZE, Handoff, Verdict};
+use twinslot_bootloader::journal::{Phase, Revert};
+use twinslot_bootloader::load::Span;
+use twinslot_bootloader::reason::{Reason, ResetCause};
+use twinslot_bootloader::rejection::Rejection;
+use twinslot_bootloader::slot::Slot;
+
+const SOURCE: &str = r#"/dts-v1/;
+/memreserve/ 0x48000000 0x1000;
+/ {
+    #address-cells = <2>;
+    #size-cells = <2>;
+    model = "a machine";
+    chosen { stdout-path = "/pl011@9000000"; bootargs = "left by the machine"; };
+    memory@40000000 { device_type = "memory"; reg = <0 0x40000000 0 0x20000000>, <1 0 0 0x1000000>; };
+    memory-controller@1 { reg = <0 1 0 1>; };
+    reserved-memory {
+        #address-cells = <2>;
+        #size-cells = <2>;
+        ranges;
+        firmware@50000000 { reg = <0 0x50000000 0 0x40000>; no-map; };
+        anywhere { size = <0 0x1000>; };
+    };
+};
+"#;
+
+const KEPT: Span = Span { start: 0x4012_0000, len: 0x1000 };
+
+/// A tree by the compiler, in `padded` bytes.
+fn compiled(source: &str, padded: usize) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tree.dts");
+    std::fs::write(&path, source).expect("a source file");
+    let size = padded.to_string();
+    run(Command::new("dtc").args(["-q", "-I", "dts", "-O", "dtb", "-S", &size]).arg(&path)).stdout
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().expect("dtc and fdtget are installed: `cargo xtask setup`");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// A tree for Linux, as a file for other programs.
+struct Made {
+    folder: tempfile::TempDir,
+}
+
+impl Made {
+    fn by(edit: impl FnOnce(&mut LinuxTree<'_>) -> Result<(), TreeError>) -> Self {
+        let mut room = vec![0; 0x1_0000];
+        let mut tree = LinuxTree::begin(&compiled(SOURCE, 0x10_0000), KEPT, &mut room).expect("a tree");
+        edit(&mut tree).expect("edits that fit");
+        let size = tree.finish();
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("tree.dtb"), &room[..size]).expect("a file");
+        Self { folder }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("tree.dtb")
+    }
+
+    /// A property of `/chosen`, as `fdtget` shows it for a type.
+    fn chosen(&self, kind: &str, name: &str) -> String {
+        shown(&self.path(), kind, "/chosen", name)
+    }
+}
+
+fn shown(tree: &Path, kind: &str, node: &str, name: &str) -> String {
+    let output = run(Command::new("fdtget").args(["-t", kind]).arg(tree).args([node, name]));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+#[test]
+fn what_is_chosen_is_read_by_others_and_the_rest_is_as_it_was() {
+    let made = Made::by(|tree| {
+        tree.choose("bootargs", Value::Bytes(b"console=ttyAMA0 twinslot.slot=a\0"))?;
+        tree.choose("linux,initrd-start", Value::Wide(0x1_4880_0000))?;
+        tree.choose("twinslot,attempts-left", Value::Number(3))
+    });
+    assert_eq!(made.chosen("s", "bootargs"), "console=ttyAMA0 twinslot.slot=a");
+    assert_eq!(made.chosen("x", "linux,initrd-start"), "1 48800000");
+    assert_eq!(made.chosen("u", "twinslot,attempts-left"), "3");
+    assert_eq!(made.chosen("s", "stdout-path"), "/pl011@9000000");
+    assert_eq!(shown(&made.path(), "s", "/", "model"), "a machine");
+    assert_eq!(shown(&made.path(), "x", "/memory@40000000", "reg"), "0 40000000 0 20000000 1 0 0 1000000");
+}
+
+#[test]
+fn the_loaders_page_is_reserved_beside_what_was_reserved() {
+    let made = Made::by(|_| Ok(()));
+    let source = run(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dts"]).arg(made.path())).stdout;
+    let source = String::from_utf8(source).expect("text");
+    let reserved: Vec<&str> = source.lines().filter(|line| line.starts_with("/memreserve/")).collect();
+    assert_eq!(reserved, ["/memreserve/\t0x0000000048000000 0x0000000000001000;", "/memreserve/\t0x0000000040120000 0x0000000000001000;"]);
+}
+
+#[test]
+fn padding_is_left_out() {
+    let made = Made::by(|_| Ok(()));
+    let size = std::fs::metadata(made.path()).expect("a file").len();
+    assert!(size < 2048, "{size} bytes of 1 MiB");
+}
+
+#[test]
+fn a_handoff_is_one_property_a_field_and_the_whole_record() {
+    let key = [
+        0x3d, 0x40, 0x17, 0xc3, 0xe8, 0x43, 0x89, 0x5a, 0x92, 0xb7, 0x0a, 0xa7, 0x4d, 0x1b, 0x7e, 0xbc, 0x9c, 0x98, 0x2c, 0xcf, 0x2e, 0xc4, 0x96,
+        0x8c, 0xc0, 0xcd, 0x55, 0xf1, 0x2a, 0xf4, 0x66, 0x0c,
+    ];
+    let anchor = TrustAnchor::new(&[key], 1, 0, &mut Builtin).expect("a published key of RFC 8032");
+    let mut handoff = Handoff::new(&anchor, [7; 32], ResetCause::Watchdog);
+    handoff.booted = Booted::Slot(Slot::B);
+    handoff.phase = Phase::Trial;
+    handoff.attempts_left = 2;
+    handoff.why = Why::Trial;
+    handoff.verdicts.a = Verdict::Refused(Reason::Refused(Rejection::DigestMismatch));
+    handoff.verdicts.b = Verdict::Verified;
+    handoff.last_revert = Some(Revert { slot: Slot::A, reason: Reason::Watchdog, sequence: 0x1_0000_0002 });
+    handoff.digest = [0xab; 32];
+    handoff.marks = [1, 2, 3, 0x0102_0304];
+    let made = Made::by(|tree| publish(&handoff, tree));
+    let texts = [
+        ("slot", "b"),
+        ("phase", "trial"),
+        ("why", "trial"),
+        ("reset-cause", "watchdog"),
+        ("verdict-a", "refused"),
+        ("verdict-b", "verified"),
+        ("last-revert-slot", "a"),
+    ];
+    for (name, value) in texts {
+        assert_eq!(made.chosen("s", &format!("twinslot,{name}")), value, "{name}");
+    }
+    assert_eq!(made.chosen("u", "twinslot,attempts-left"), "2");
+    assert_eq!(made.chosen("u", "twinslot,verdict-a-code"), Rejection::DigestMismatch.code().to_string());
+    assert_eq!(made.chosen("s", "twinslot,verdict-a-reason"), Rejection::DigestMismatch.to_string());
+    assert_eq!(made.chosen("x", "twinslot,last-revert-sequence"), "1 2");
+    assert_eq!(made.chosen("x", "twinslot,marks"), "1 2 3 1020304");
+    assert_eq!(made.chosen("bx", "twinslot,digest"), ["ab"; 32].join(" "));
+    let record: Vec<u8> = made.chosen("bx", "twinslot,handoff").split(' ').map(|byte| u8::from_str_radix(byte, 16).expect("a byte")).collect();
+    let record: [u8; HANDOFF_SIZE] = record.try_into().expect("a record's length");
+    assert_eq!(Handoff::decode(&record), Ok(handoff));
+}
+
+#[test]
+fn memory_and_reservations_are_what_the_source_says() {
+    let bytes = compiled(SOURCE, 0);
+    let tree = MachineTree::read(&bytes).expect("a tree");
+    let span = |start, len| Span { start, len };
+    assert_eq!(tree.memory().expect("memory").as_slice(), [span(0x4000_0000, 0x2000_0000), span(0x1_0000_0000, 0x100_0000)]);
+    assert_eq!(tree.reserved().expect("reservations").as_slice(), [span(0x4800_0000, 0x1000), span(0x5000_0000, 0x4_0000)]);
+}
+
+#[test]
+fn trees_that_can_not_be_used_are_refused_by_name() {
+    let whole = compiled(SOURCE, 0);
+    assert_eq!(MachineTree::read(&[]).err(), Some(TreeError::Absent));
+    assert_eq!(MachineTree::read(&[0; 4096]).err(), Some(TreeError::Absent));
+    assert_eq!(MachineTree::read(&whole[..whole.len() - 1]).err(), Some(TreeError::TooLarge));
+    let bare = compiled("/dts-v1/; / { };", 0);
+    assert_eq!(MachineTree::read(&bare).expect("a tree").memory(), Err(TreeError::NoMemory));
+    assert_eq!(LinuxTree::begin(&bare, KEPT, &mut [0; 4096]).err(), Some(TreeError::NoChosen));
+    assert_eq!(LinuxTree::begin(&whole, KEPT, &mut [0; 256]).err(), Some(TreeError::TooLarge));
+    let mut room = [0; 1024];
+    let mut tree = LinuxTree::begin(&whole, KEPT, &mut room).expect("a tree that fits");
+    assert_eq!(tree.choose("bootargs", Value::Bytes(&[b'x'; 1024])), Err(TreeError::TooLarge));
+}
+
+#[test]
+fn no_damaged_tree_does_more_than_give_an_error() {
+    let whole = compiled(SOURCE, 0);
+    let mut refused = 0;
+    for at in 0..whole.len() {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= flip;
+            let mut room = vec![0; 0x1_0000];
+            let made = LinuxTree::begin(&damaged, KEPT, &mut room).and_then(|mut tree| tree.choose("bootargs", Value::Text("x")));
+            refused += usize::from(made.is_err());
+            if let Ok(tree) = MachineTree::read(&damaged) {
+                let _ = (tree.memory(), tree.reserved());
+            }
+        }
+    }
+    assert!(refused > 0, "no damage was noticed at all");
+}
