@@ -15,7 +15,7 @@ use crate::explore::{ExploreArguments, explore};
 use crate::fuzz::{self, FuzzArguments};
 use crate::mutants::{MutantsArguments, Verdict};
 use crate::workspace::Workspace;
-use crate::{budget, demo, glitch, mutants, process, setup, size, test, tidy};
+use crate::{budget, demo, glitch, linux, mutants, process, setup, size, test, tidy};
 
 /// One step: its name, and what it does.
 type Step = (&'static str, fn(&Workspace) -> Result<Ended>);
@@ -111,7 +111,7 @@ fn lint_firmware(workspace: &Workspace) -> Result<Ended> {
         process::run(command.args(["--", "-D", "warnings"]).env("TWINSLOT_BOARD", board.name()))?;
     }
     let mut command = cargo(workspace);
-    command.args(["clippy", "--quiet", "--profile", "firmware", "--target", "aarch64-unknown-none", "--package", "virt-aarch64"]);
+    command.args(["clippy", "--quiet", "--profile", "firmware", "--target", linux::TARGET, "--package", linux::BOARD]);
     process::run(command.args(["--", "-D", "warnings"]))?;
     Ok(Ended::Passed("lint firmware: ok".to_owned()))
 }

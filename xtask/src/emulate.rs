@@ -8,6 +8,7 @@ use crate::board::Board;
 use crate::budget::write_rows;
 use crate::cargo::{build, cargo};
 use crate::firmware::Logging;
+use crate::linux;
 use crate::plugin;
 use crate::scenario::{self, Calibration, Fixture, Row, Scenario, scenarios, vectors};
 use crate::workspace::Workspace;
@@ -27,14 +28,23 @@ pub(crate) struct Request {
 
 /// Runs what is asked for and returns the closing line; a scenario that fails is an error.
 pub(crate) fn emulate(workspace: &Workspace, request: &Request) -> Result<String> {
+    if request.board.as_deref() == Some(linux::BOARD) {
+        let rows = linux::run(workspace, request, &hosttool(workspace)?)?;
+        return finish(request, &rows);
+    }
     let boards = request.board.as_deref().map_or_else(|| Ok(Board::ALL.to_vec()), |name| Board::named(name).map(|board| vec![board]))?;
     let chosen = choose(request.scenario.as_deref())?;
     let tools = Tools { hosttool: hosttool(workspace)?, plugin: plugin::library(workspace)? };
     let rows = run_boards(workspace, &tools, request, &boards, &chosen)?;
+    finish(request, &rows)
+}
+
+/// Leaves the rows where that is asked for, and judges them.
+fn finish(request: &Request, rows: &[Row]) -> Result<String> {
     if let Some(path) = &request.json {
-        write_rows(path, &rows)?;
+        write_rows(path, rows)?;
     }
-    let summary = scenario::summary(&rows);
+    let summary = scenario::summary(rows);
     if rows.iter().any(Row::has_failed) {
         bail!("{summary}");
     }

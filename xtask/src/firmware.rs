@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::board::Board;
 use crate::cargo::{build, cargo};
+use crate::linux;
 use crate::workspace::Workspace;
 
 /// Whether a firmware writes its log to the second UART.
@@ -34,6 +35,11 @@ pub(crate) fn loader(workspace: &Workspace, board: Board, trust: &str, logging: 
     let trust = workspace.path("qemu-boards/test-keys").join(trust);
     let trust = trust.to_str().context("the checkout's path is not UTF-8")?.to_owned();
     product(workspace, &Recipe { package: board.name(), target: board.target(), environment: vec![("TWINSLOT_TRUST", trust), log_level(logging)] })
+}
+
+/// The loader of the board that boots Linux, with the default test keys.
+pub(crate) fn linux_loader(workspace: &Workspace) -> Result<PathBuf> {
+    product(workspace, &Recipe { package: linux::BOARD, target: linux::TARGET, environment: Vec::new() })
 }
 
 /// The demo application for `board`, linked to run at `place` (a word of the application's build script).

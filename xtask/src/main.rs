@@ -17,6 +17,7 @@ mod explore;
 mod firmware;
 mod fuzz;
 mod glitch;
+mod linux;
 mod mutants;
 mod plugin;
 mod process;
@@ -83,7 +84,7 @@ enum Command {
 
 #[derive(Args)]
 struct QemuArguments {
-    /// One board only: mps2-an386 or mps2-an505
+    /// One board only: mps2-an386, mps2-an505 or virt-aarch64; without it both microcontrollers
     board: Option<String>,
     /// One scenario only
     scenario: Option<String>,

@@ -140,6 +140,8 @@ fn start<M: Machine, W: Watchdog, D: Disk, C: Crypto>(hardware: Hardware<'_, M, 
 }
 
 fn greet<M: Machine>(machine: &M, build: &Build<'_>, reset_cause: ResetCause, hash: &str) {
+    // Whatever ran before may have left a line unfinished.
+    machine.send("\r\n");
     line(machine, format_args!("loader {} on {}, reset={}", twinslot_bootloader::LOADER_VERSION, build.board, reset_cause.name()));
     if build.keys_are_published {
         line(machine, format_args!("TEST KEYS"));

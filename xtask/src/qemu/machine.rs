@@ -201,7 +201,8 @@ pub(crate) fn with_path_then(before: &str, path: &Path, after: &str) -> OsString
     argument
 }
 
-pub(super) fn watch_console(console: ChildStdout, observed: Sender<Observed>) {
+/// Sends every line of a console, and its end.
+pub(crate) fn watch_console(console: ChildStdout, observed: Sender<Observed>) {
     std::thread::spawn(move || {
         let mut console = BufReader::new(console);
         let mut raw = Vec::new();

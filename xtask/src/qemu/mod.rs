@@ -12,5 +12,5 @@ mod observe;
 
 pub(crate) use bare::{End, Shown, run_until};
 pub(crate) use log::decode as decode_log;
-pub(crate) use machine::{Launch, Machine, PluginRun, board_in_real_time, with_path_then};
-pub(crate) use observe::{Ended, Limits, Reset, Rest, Transcript};
+pub(crate) use machine::{Launch, Machine, PluginRun, board_in_real_time, watch_console, with_path_then};
+pub(crate) use observe::{Ended, Limits, Observed, Reset, Rest, Transcript};

@@ -18,7 +18,7 @@ use crate::board::Board;
 use crate::qemu::Reset;
 
 pub(crate) use fixture::Fixture;
-pub(crate) use report::{Row, summary};
+pub(crate) use report::{Outcome, Row, summary};
 pub(crate) use run::{Calibration, Judged, Start, run};
 pub(crate) use seed::{SEED, Sequence};
 pub(crate) use situation::{CONFIRMED_BOOT, Situation, situations};

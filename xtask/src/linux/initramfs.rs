@@ -1,0 +1,96 @@
+//! An initramfs: busybox and an init that tells what the loader handed over.
+//!
+//! Source of the archive's format: Linux, `Documentation/driver-api/early-userspace/buffer-format.rst` ("newc").
+
+/// What init does once it has told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Userspace {
+    /// It switches the machine off.
+    PowersOff,
+    /// It does nothing, for ever.
+    Hangs,
+    /// It ends, which no kernel survives.
+    Exits,
+}
+
+impl Userspace {
+    const fn ending(self) -> &'static str {
+        match self {
+            Self::PowersOff => "$b echo 'init: done'\n$b poweroff -f\n",
+            Self::Hangs => "$b echo 'init: hangs'\nwhile true; do $b sleep 1000; done\n",
+            Self::Exits => "$b echo 'init: exits'\nexit 1\n",
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::PowersOff => "powers-off",
+            Self::Hangs => "hangs",
+            Self::Exits => "exits",
+        }
+    }
+}
+
+/// Texts as they are, everything else in hexadecimal. The busybox is the only program.
+const TELLING: &str = "#!/bin/busybox sh
+b=/bin/busybox
+$b mount -t proc proc /proc
+$b mount -t sysfs sysfs /sys
+$b echo \"init: cmdline $($b cat /proc/cmdline)\"
+for p in /proc/device-tree/chosen/twinslot,*; do
+    case ${p##*,} in
+        slot|phase|why|verdict-a|verdict-b|verdict-?-reason|last-revert-slot|last-revert-reason|reset-cause) value=$($b tr -d '\\0' < $p) ;;
+        *) value=$($b od -An -v -tx1 $p | $b tr -d ' \\n') ;;
+    esac
+    $b echo \"init: ${p##*/}=$value\"
+done
+";
+
+const DIRECTORY: u32 = 0o040_755;
+const PROGRAM: u32 = 0o100_755;
+
+/// The archive.
+pub(super) fn archive(busybox: &[u8], userspace: Userspace) -> Vec<u8> {
+    let init = format!("{TELLING}{}", userspace.ending());
+    let mut archive = Archive::default();
+    for directory in ["bin", "dev", "proc", "sys"] {
+        archive.add(directory, DIRECTORY, &[]);
+    }
+    archive.add("bin/busybox", PROGRAM, busybox);
+    archive.add("init", PROGRAM, init.as_bytes());
+    archive.finish()
+}
+
+#[derive(Default)]
+struct Archive {
+    bytes: Vec<u8>,
+    entries: u32,
+}
+
+impl Archive {
+    fn add(&mut self, name: &str, mode: u32, content: &[u8]) {
+        self.entries += 1;
+        let size = u32::try_from(content.len()).unwrap_or(u32::MAX);
+        let name_size = u32::try_from(name.len() + 1).unwrap_or(u32::MAX);
+        // Magic, then: inode, mode, owner, group, links, time, size, device (4), size of the name, checksum.
+        let fields = [self.entries, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0];
+        self.bytes.extend(b"070701");
+        for field in fields {
+            self.bytes.extend(format!("{field:08X}").as_bytes());
+        }
+        self.bytes.extend(name.as_bytes());
+        self.bytes.push(0);
+        self.align();
+        self.bytes.extend(content);
+        self.align();
+    }
+
+    fn align(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.add("TRAILER!!!", 0, &[]);
+        self.bytes
+    }
+}

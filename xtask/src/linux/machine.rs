@@ -1,0 +1,114 @@
+//! One run of the machine: from power-on until it switches itself off, the loader halts, or time is up.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::qemu::{Observed, watch_console, with_path_then};
+
+/// Guest time per instruction is 2^2 ns: watchdogs follow the instructions, not the load of this machine. Idle time passes at once.
+const CLOCK: &str = "shift=2,sleep=off";
+
+/// What the machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hardware {
+    /// MiB of memory.
+    pub(crate) memory: u32,
+    /// A sector that can not be read.
+    pub(crate) bad_sector: Option<u64>,
+}
+
+/// What to run.
+pub(super) struct Run<'a> {
+    pub(super) loader: &'a Path,
+    pub(super) disk: Option<&'a Path>,
+    pub(super) hardware: Hardware,
+    pub(super) folder: &'a Path,
+    pub(super) limit: Duration,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The machine switched itself off.
+    Off,
+    /// The loader halted.
+    Halt,
+    /// The limit of time.
+    TimedOut,
+}
+
+/// What a run showed.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    pub(super) lines: Vec<String>,
+    pub(super) end: End,
+    pub(super) wall: Duration,
+}
+
+/// Switches the machine on.
+///
+/// # Errors
+/// The emulator does not start.
+pub(super) fn run(run: &Run<'_>) -> Result<Shown> {
+    let started = Instant::now();
+    let mut command = command(run)?;
+    let mut child = command.spawn().context("can not start qemu-system-aarch64; run `cargo xtask setup`")?;
+    let (sender, observed) = channel();
+    watch_console(child.stdout.take().context("qemu has no console")?, sender);
+    let mut lines = Vec::new();
+    let end = loop {
+        match observed.recv_timeout(run.limit.saturating_sub(started.elapsed())) {
+            Ok(Observed::Line(line)) => {
+                let halts = line.starts_with("twinslot: halt: ");
+                lines.push(line);
+                if halts {
+                    break End::Halt;
+                }
+            }
+            Ok(Observed::Reset(_)) => {}
+            Ok(Observed::Gone) | Err(RecvTimeoutError::Disconnected) => break End::Off,
+            Err(RecvTimeoutError::Timeout) => break End::TimedOut,
+        }
+    };
+    let _ = child.kill();
+    child.wait().context("can not tell whether qemu has ended")?;
+    Ok(Shown { lines, end, wall: started.elapsed() })
+}
+
+fn command(run: &Run<'_>) -> Result<Command> {
+    let errors = File::create(run.folder.join("qemu.err")).with_context(|| format!("can not write into {}", run.folder.display()))?;
+    let mut command = Command::new("qemu-system-aarch64");
+    command.args(["-M", "virt", "-accel", "tcg", "-cpu", "cortex-a53", "-icount", CLOCK, "-m", &run.hardware.memory.to_string()]);
+    command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio", "-device", "i6300esb"]);
+    command.arg("-bios").arg(run.loader);
+    if let Some(disk) = run.disk {
+        command.arg("-drive").arg(drive(run, disk)?);
+        command.args(["-device", "virtio-blk-device,drive=disk"]);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+    Ok(command)
+}
+
+fn drive(run: &Run<'_>, disk: &Path) -> Result<OsString> {
+    let options = "if=none,id=disk,format=raw,file=";
+    let Some(sector) = run.hardware.bad_sector else { return Ok(with_path_then(options, disk, "")) };
+    let rules = rules(run.folder, sector)?;
+    let options = "if=none,id=disk,driver=raw,file.driver=blkdebug,file.config=";
+    let mut argument = with_path_then(options, &rules, ",file.image.driver=file,file.image.filename=");
+    argument.push(with_path_then("", disk, ""));
+    Ok(argument)
+}
+
+/// Every read that begins at this sector fails.
+fn rules(folder: &Path, sector: u64) -> Result<PathBuf> {
+    let path = folder.join("blkdebug.conf");
+    let text = format!("[inject-error]\nevent = \"none\"\niotype = \"read\"\nerrno = \"5\"\nsector = \"{sector}\"\nonce = \"off\"\n");
+    std::fs::write(&path, text).with_context(|| format!("can not write {}", path.display()))?;
+    Ok(path)
+}
