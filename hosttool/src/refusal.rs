@@ -106,6 +106,12 @@ pub enum Refusal {
         /// The option that asked for it.
         option: &'static str,
     },
+    /// There is no room for a GPT around the regions.
+    #[error("the disk can have no GPT: {reason}; leave its first and its last 1 MiB free, or leave --gpt out")]
+    NoRoomForGpt {
+        /// What is in the way.
+        reason: String,
+    },
     /// The file is none of the things the command knows.
     #[error("{}: {reason}", path.display())]
     UnknownFile {
@@ -153,6 +159,7 @@ impl Refusal {
             Self::UnknownFile { .. } => 212,
             Self::Loader { .. } => 213,
             Self::ReadBack { .. } => 214,
+            Self::NoRoomForGpt { .. } => 215,
             Self::Journal(refusal) => u16::from(refusal.code()),
         }
     }
@@ -178,6 +185,7 @@ impl Refusal {
             Self::UnknownFile { .. } => "UnknownFile",
             Self::Loader { .. } => "LoaderInvalid",
             Self::ReadBack { .. } => "ReadBackDiffers",
+            Self::NoRoomForGpt { .. } => "NoRoomForGpt",
         };
         name.into()
     }

@@ -255,3 +255,52 @@ fn what_was_verified_is_what_is_written() {
     assert!(image == verified, "the file that was verified, not the one that took its place");
     assert!(behind.iter().all(|byte| *byte == 0xff), "nothing of the other file, which is longer than the slot");
 }
+
+/// A disk with room for a GPT at both ends.
+const DISK_LAYOUT: &str = r#"
+board = "disk"
+product = "lamp"
+hw = 2
+chip = "virt"
+flash = { size = 0x400000, write_size = 512, erase_size = 0x10000, tear_size = 4096 }
+loader = { base = 0, offset = 0, size = 0x10000 }
+journal = { offset = 0x100000, size = 0x20000 }
+slot-a = { offset = 0x120000, size = 0x100000 }
+slot-b = { offset = 0x220000, size = 0xe0000 }
+"#;
+
+/// The partitions that `sfdisk` finds: start, size and name.
+fn partitions(disk: &std::path::Path) -> Vec<(u64, u64, String)> {
+    let output = std::process::Command::new("sfdisk").arg("--json").arg(disk).output().expect("sfdisk is installed");
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let found = table["partitiontable"]["partitions"].as_array().expect("partitions").iter();
+    let number = |value: &serde_json::Value| value.as_u64().expect("a number");
+    found.map(|one| (number(&one["start"]), number(&one["size"]), one["name"].as_str().unwrap_or_default().to_owned())).collect()
+}
+
+#[test]
+fn a_gpt_names_every_region_for_others_and_changes_none() {
+    let bench = Bench::new();
+    bench.write("layout.toml", DISK_LAYOUT.as_bytes());
+    bench.done("assemble --layout layout.toml -o plain.img");
+    bench.done("assemble --layout layout.toml --gpt -o disk.img");
+    let expected = [(2048, 256, "journal"), (2304, 2048, "slot-a"), (4352, 1792, "slot-b")];
+    assert_eq!(partitions(&bench.path("disk.img")), expected.map(|(start, size, name)| (start, size, name.to_owned())));
+    let (plain, disk) = (bench.read("plain.img"), bench.read("disk.img"));
+    assert!(plain[0x100000..0x300000] == disk[0x100000..0x300000]);
+    // The second copy alone is enough.
+    let mut damaged = disk;
+    damaged[512..34 * 512].fill(0);
+    bench.write("damaged.img", &damaged);
+    let output = std::process::Command::new("sfdisk").arg("--verify").arg(bench.path("damaged.img")).output().expect("sfdisk is installed");
+    let words = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("the backup appears OK"), "{words}");
+}
+
+#[test]
+fn a_layout_without_room_for_a_gpt_is_refused_and_nothing_is_left() {
+    let bench = stocked();
+    assert_eq!(bench.json("assemble --layout layout.toml --gpt -o disk.img")["name"].as_str(), Some("NoRoomForGpt"));
+    assert!(!bench.path("disk.img").exists());
+}

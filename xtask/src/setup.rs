@@ -16,10 +16,11 @@ use crate::workspace::Workspace;
 const FIRMWARE_TARGETS: [&str; 3] = ["aarch64-unknown-none", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("qemu-system-arm", "qemu-system-arm"),
     ("qemu-system-aarch64", "qemu-system-arm"),
     ("dtc", "device-tree-compiler"),
+    ("sfdisk", "fdisk"),
     ("xz", "xz-utils"),
     ("clang", "clang"),
     ("openssl", "openssl"),

@@ -1,5 +1,6 @@
 //! A whole flash image from a layout and the files that go into its regions.
 
+mod gpt;
 mod images;
 mod state;
 
@@ -18,6 +19,7 @@ use twinslot_bootloader::{
 };
 use twinslot_config::{Layout, Trust};
 
+pub use gpt::Gpt;
 pub use images::{Contents, Placed, place, place_loader, read_loader};
 pub use state::initial_state;
 

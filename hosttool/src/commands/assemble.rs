@@ -2,10 +2,11 @@
 
 use std::{fmt, path::PathBuf};
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{
-    assemble::{Assembly, Placed, Sources, place_loader, read_loader},
+    assemble::{Assembly, Gpt, Placed, Sources, place_loader, read_loader},
     hex,
     output::{Access, NewFile, ensure_apart},
     report::Outcome,
@@ -16,6 +17,9 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     sources: Sources,
+    /// Write a GPT around the regions, for Linux: one partition a region, under its name. No loader reads it.
+    #[arg(long)]
+    gpt: bool,
     /// Where the flash image goes.
     #[arg(short, long, value_name = "flash.img")]
     output: PathBuf,
@@ -30,6 +34,7 @@ pub struct Assembled {
     layout_digest: String,
     verified: bool,
     journal: bool,
+    gpt: bool,
     placed: Vec<Placed>,
 }
 
@@ -43,9 +48,13 @@ pub fn run(arguments: &Arguments) -> Outcome {
         let segments = read_loader(loader, &assembly.layout)?;
         assembly.placed.extend(place_loader(loader, segments, &assembly.layout)?);
     }
+    let gpt = arguments.gpt.then(|| Gpt::of(&assembly.layout)).transpose()?;
     ensure_apart(&arguments.output, arguments.sources.files())?;
     let new = NewFile::create(&arguments.output, Access::Everybody)?;
     assembly.write_to(new.file())?;
+    if let Some(gpt) = &gpt {
+        gpt.write_to(new.file()).with_context(|| format!("{}: the GPT can not be written", arguments.output.display()))?;
+    }
     new.finish()?;
     let Assembly { layout, verified, placed, state } = assembly;
     super::done(Assembled {
@@ -55,6 +64,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         board: layout.board,
         verified,
         journal: state.is_some(),
+        gpt: gpt.is_some(),
         placed,
     })
 }
@@ -66,6 +76,9 @@ impl fmt::Display for Assembled {
             writeln!(f, "  {offset:#010x} {region:<8} {len} bytes, {what}")?;
         }
         writeln!(f, "  journal  {}", if self.journal { "written" } else { "empty: the first boot puts every authentic image on trial" })?;
+        if self.gpt {
+            writeln!(f, "  GPT      a partition for each region")?;
+        }
         if self.placed.iter().any(|placed| placed.region == "staging") {
             writeln!(f, "staging bundle NOT verified: the installer on the board does that")?;
         }

@@ -16,7 +16,7 @@ use twinslot_bootloader::image::Identity;
 use twinslot_bootloader::image::manifest::Kind;
 use twinslot_bootloader::journal::Policy;
 use twinslot_bootloader::load::{Bootable, Memory as _, Span};
-use twinslot_bootloader::reason::ResetCause;
+use twinslot_bootloader::reason::{Reason, ResetCause};
 
 use crate::device_tree::{LinuxTree, MachineTree, TreeError, Value};
 use crate::disk::{Disk, DiskError, WatchedDisk};
@@ -27,6 +27,9 @@ use crate::memory::{ImageMemory, MemoryPlan, Vouched};
 use crate::power;
 use crate::storage::Regions;
 use console::line;
+
+/// Seconds from a trial's start to its confirm, and from a halt that may be over by itself to the next start.
+const DEADLINE_SECONDS: u32 = 60;
 
 /// What a board is built with.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +112,10 @@ fn start<M: Machine, W: Watchdog, D: Disk, C: Crypto>(hardware: Hardware<'_, M, 
     };
     let disk = match disk {
         Ok(disk) => WatchedDisk::new(disk),
-        Err(error) => return Stop::Disk(error),
+        Err(error) => {
+            start_over(machine, &mut watchdog);
+            return Stop::Disk(error);
+        }
     };
     let vetted = TrustAnchor::new(build.keys, build.threshold, build.floor, &mut crypto);
     let Ok(anchor) = &vetted else { return Stop::Anchor };
@@ -134,8 +140,18 @@ fn start<M: Machine, W: Watchdog, D: Disk, C: Crypto>(hardware: Hardware<'_, M, 
         Outcome::Recover | Outcome::Halt(_) => {
             let reason = handoff.halt_reason;
             line(machine, format_args!("halt: code={} {reason}", reason.code()));
+            if reason == Reason::ReadError {
+                start_over(machine, &mut watchdog);
+            }
             Stop::Undecided
         }
+    }
+}
+
+/// Has the watchdog reset the machine after its deadline, where there is one: what could not be read may be read then.
+fn start_over<M: Machine>(machine: &M, watchdog: &mut impl Watchdog) {
+    if watchdog.arm(DEADLINE_SECONDS).is_ok() {
+        line(machine, format_args!("the watchdog starts over in {DEADLINE_SECONDS} s"));
     }
 }
 

@@ -56,7 +56,7 @@ impl Supply {
         let Some(disk) = &scenario.disk else { return Ok(None) };
         let path = self.disk_path(scenario.name);
         let mut command = Command::new(&self.hosttool);
-        command.arg("assemble").arg("--layout").arg(self.layout_path()).arg("-o").arg(&path);
+        command.args(["assemble", "--gpt", "--layout"]).arg(self.layout_path()).arg("-o").arg(&path);
         for (slot, image) in [(Slot::A, disk.a), (Slot::B, disk.b)] {
             if let Some(image) = image {
                 command.arg("--slot").arg(format!("{}={}", slot.name(), self.image(&image)?.display()));

@@ -7,12 +7,10 @@ use twinslot_bootloader::crypto::Digest;
 use twinslot_bootloader::decide::Knowledge;
 use twinslot_bootloader::image::manifest::Kind;
 
+use super::DEADLINE_SECONDS;
 use super::console::line;
 use crate::disk::{Disk, WatchedDisk};
 use crate::machine::{Machine, Watchdog};
-
-/// Seconds from a trial's start to its confirm.
-const DEADLINE_SECONDS: u32 = 60;
 
 /// The machine port.
 pub(super) struct Reporter<'a, M, W, D> {
