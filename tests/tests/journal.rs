@@ -686,6 +686,15 @@ fn sequences_begin_above_what_an_unreadable_log_may_hold_and_are_not_wasted_othe
 }
 
 #[test]
+fn a_log_that_lacks_the_newest_record_may_have_held_a_begun_sequence_in_each_of_its_places() {
+    let places = u64::from(NOR.log_size / stride(4, NOR.tear_size));
+    for logs in [[&[record(5, 5)][..], &[]], [&[], &[record(5, 5)][..]], [&[record(5, 5)][..], &[record(4, 4)]]] {
+        let mut storage = logs_of::<4, 4096>(NOR, logs);
+        assert!(open(&mut storage).next_sequence() > 5 + places);
+    }
+}
+
+#[test]
 fn a_record_holds_as_many_revoked_keys_as_there_may_be() {
     for count in 0..=6_u8 {
         let mut state = state(77);
