@@ -310,6 +310,15 @@ fn a_log_with_a_read_error_is_left_alone_while_its_mirror_is_good() {
 }
 
 #[test]
+fn a_log_that_lacks_the_newest_record_may_have_lost_as_many_begun_ones_as_it_has_room_for() {
+    let places = u64::from(NOR.log_size / stride(4, NOR.tear_size));
+    for records in [[&[record(7, 1)][..], &[]], [&[], &[record(7, 1)]], [&[record(7, 1)], &[record(6, 1)]]] {
+        let mut storage = logs_of::<4, 4096>(NOR, records);
+        assert_eq!(open(&mut storage).next_sequence(), 7 + 1 + places);
+    }
+}
+
+#[test]
 fn two_logs_whose_last_places_can_not_be_read_cost_a_boot_no_write() {
     let mut storage = SimStorage::<4, 4096>::new(NOR);
     let last = NOR.log_size - stride(4, NOR.tear_size);

@@ -93,15 +93,15 @@ impl Debugged {
         self.expect_ok(&format!("M{address:x},{:x}:{}", bytes.len(), hex(bytes)))
     }
 
-    /// Ends the emulator and returns what the board printed.
+    /// Ends the emulator and returns what the board printed. After a fault that need not be text.
     pub(super) fn end(mut self) -> Result<String> {
         self.child.kill().context("can not end qemu")?;
-        let mut console = String::new();
+        let mut console = Vec::new();
         if let Some(mut output) = self.child.stdout.take() {
-            output.read_to_string(&mut console).context("the console is no text")?;
+            output.read_to_end(&mut console).context("can not read the console")?;
         }
         self.child.wait().context("can not wait for qemu")?;
-        Ok(console.replace('\r', ""))
+        Ok(String::from_utf8_lossy(&console).replace('\r', ""))
     }
 
     fn expect_ok(&mut self, packet: &str) -> Result<()> {
