@@ -37,14 +37,16 @@ impl Replay {
         let host = supply.host(self.case)?;
         let attack = Attack::prepare(self.case, &host, Extent::Full)?;
         let mut machine = attack.machine();
-        let outcome = attack.attempt(&mut machine, self.fault);
+        attack.reference().run_whole(&mut machine, self.fault, attack.limit());
+        let console = machine.console();
         let registers: Vec<String> = machine.registers().iter().map(|register| format!("{register:08x}")).collect();
+        let outcome = attack.attempt(&mut machine, self.fault);
         Ok(format!(
             "{}: {}\nwithout the fault, console:\n{}with the fault, console:\n{}registers r0..r15 and flags at the end: {}",
             self.case,
             outcome.name(),
             indented(attack.reference().console()),
-            indented(&machine.console()),
+            indented(&console),
             registers.join(" "),
         ))
     }

@@ -176,8 +176,9 @@ pub(super) fn multiply(first: u32, second: u32) -> Op {
         (0b000, 0b01) => with(Kind::MultiplySubtract),
         (0b001, halves) if a == PC => with(Kind::MultiplyHalves).amount(halves as u8),
         (0b001, halves) => with(Kind::MultiplyHalvesAdd).amount(halves as u8),
-        (0b000, _) => undefined(4),
-        _ => unknown(4),
+        (0b010..=0b110, 0b00 | 0b01) | (0b111, 0b00) => unknown(4),
+        // Source: ARMv7-M Architecture Reference Manual, A5.3.16: all others here are undefined.
+        _ => undefined(4),
     }
 }
 
