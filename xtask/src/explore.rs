@@ -8,41 +8,14 @@ use clap::Args;
 
 use crate::cargo::cargo;
 use crate::process;
-use crate::variant::Variant;
+use crate::variant::{self, Variant};
 use crate::workspace::Workspace;
 
 /// What must not shrink, below the checkout: the daily product and the full one.
 const TABLES: [&str; 2] = ["tests/explorer/daily.txt", "tests/explorer/full.txt"];
 
-/// Deliberately broken variants of the core, each with the rule that must notice it. The first ones are tried every day, all of them with `--full`.
-const BROKEN: [(&str, &str); 23] = [
-    ("torn-erase-trusted", "flash_rules"),
-    ("trial-without-intent", "intent_before_jump"),
-    ("newest-log-erased-first", "commit_is_atomic"),
-    ("digest-not-compared", "never_unverified"),
-    ("failed-commit-forgets-confirmed", "always_bootable"),
-    ("boots-not-counted", "trial_is_bounded"),
-    ("watchdog-not-armed", "trial_has_a_deadline"),
-    ("reverts-in-silence", "reverts_and_says_why"),
-    ("read-error-rejects", "slots_are_independent"),
-    ("every-boot-writes", "confirmed_boot_is_write_free"),
-    ("install-raises-floor", "floor_is_monotone"),
-    ("revoked-signers-count", "revocation_never_orphans_itself"),
-    ("only-confirmed-overwritten", "last_confirmed_is_untouchable"),
-    ("lost-journal-confirms", "lost_state_is_cautious"),
-    ("last-resort-without-doubts", "last_resort_is_ordered"),
-    ("ties-go-to-a-always", "symmetric"),
-    ("neighbour-matters", "bad_neighbour_is_inert"),
-    ("last-resort-writes", "no_livelock"),
-    ("torn-records-not-counted", "sequence_grows"),
-    ("armed-unverified", "trial_is_whole"),
-    ("confirm-ignores-failure", "success_is_true"),
-    ("refusal-after-commit", "refusals_write_nothing"),
-    ("wrong-reason", "as_the_model_says"),
-];
-
-/// How many of them are tried every day.
-const DAILY: usize = 3;
+/// How many of the deliberately broken variants are tried every day; which ones, the number of commits says.
+const DAILY: usize = 5;
 
 /// What is asked for.
 #[derive(Debug, Default, Args)]
@@ -90,29 +63,41 @@ pub(crate) fn explore(workspace: &Workspace, arguments: &ExploreArguments) -> Re
         }
         process::run(&mut command)?;
     }
-    let tried = tried(arguments)?;
+    let tried = tried(workspace, arguments)?;
     let mut unnoticed = Vec::new();
     for (name, rule) in &tried {
         if let Err(error) = notices(workspace, name, rule) {
             println!("explore: tests/variants/{name}.toml: {error:#}");
-            unnoticed.push(*name);
+            unnoticed.push(name.as_str());
         }
     }
     ensure!(unnoticed.is_empty(), "broken variants that their rules do not notice: {}", unnoticed.join(", "));
     Ok(format!("explore: ok, and {} deliberately broken variants are noticed by the rule of each", tried.len()))
 }
 
-/// The broken variants to try: some every day, all of them in the full extent, or those that are named.
-fn tried(arguments: &ExploreArguments) -> Result<Vec<(&'static str, &'static str)>> {
+/// The broken variants to try, each with the rule that must notice it: some every day, all of them in the full extent, or those that are named.
+fn tried(workspace: &Workspace, arguments: &ExploreArguments) -> Result<Vec<(String, String)>> {
+    let all = variant::of_rules(workspace)?;
     match &arguments.variants {
         Some(names) if !names.is_empty() => {
-            let named =
-                |name: &String| BROKEN.into_iter().find(|(known, _)| known == name).with_context(|| format!("no broken variant is called {name}"));
-            names.iter().map(named).collect()
+            let named = |name: &String| all.iter().find(|(known, _)| known == name).cloned();
+            names.iter().map(|name| named(name).with_context(|| format!("no variant with a rule is called {name}"))).collect()
         }
-        None if !arguments.full => Ok(BROKEN[..DAILY].to_vec()),
-        _ => Ok(BROKEN.to_vec()),
+        None if !arguments.full => Ok(of_today(&all, commits(workspace)?)),
+        _ => Ok(all),
     }
+}
+
+/// Some of all: each commit tries the ones after those of the commit before.
+fn of_today<T: Clone>(all: &[T], commits: usize) -> Vec<T> {
+    all.iter().cycle().skip(commits * DAILY % all.len().max(1)).take(DAILY.min(all.len())).cloned().collect()
+}
+
+/// How many commits lead to this one.
+fn commits(workspace: &Workspace) -> Result<usize> {
+    let text = process::output_of(Command::new("git").current_dir(workspace.root()).args(["rev-list", "--count", "HEAD"]))?;
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    text.parse().with_context(|| format!("git counts {text:?} commits"))
 }
 
 /// Explores a broken variant at a glance: the rule must be among those that it breaks.
@@ -139,4 +124,20 @@ fn explorer(workspace: &Workspace) -> Command {
 /// The explorer runs in the checkout, whatever the folder that the command was given in.
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("{} is no path", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variant_has_its_day() {
+        let all: Vec<usize> = (0..23).collect();
+        let days = all.len().div_ceil(DAILY);
+        let mut tried: Vec<usize> = (100..100 + days).flat_map(|commits| of_today(&all, commits)).collect();
+        tried.sort_unstable();
+        tried.dedup();
+        assert_eq!(tried, all);
+        assert_eq!(of_today(&[1, 2], 7).len(), 2);
+    }
 }

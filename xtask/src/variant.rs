@@ -1,6 +1,7 @@
 //! Deliberately broken variants of the sources: what a check must notice, or it checks nothing.
 //!
-//! A variant is a file `tests/variants/NAME.toml`: what it breaks (`about`), and the replacements that break it. [`Variant::make`] applies it to a copy
+//! A variant is a file `tests/variants/NAME.toml`: what it breaks (`about`), the rule of the explorer that must notice it where there is one (`rule`),
+//! and the replacements that break it. [`Variant::make`] applies it to a copy
 //! of all tracked files under `target/variants/NAME`, from which cargo builds as from the checkout. The builds of all variants share one target folder,
 //! so what they have in common is built once. A replacement that fits no place, or several, is an error: a variant that breaks nothing is none.
 
@@ -36,6 +37,8 @@ pub(crate) struct Variant {
 #[serde(deny_unknown_fields)]
 struct Description {
     about: String,
+    /// The rule of the explorer that must notice it.
+    rule: Option<String>,
     edit: Vec<Edit>,
 }
 
@@ -64,6 +67,27 @@ impl Variant {
         let workspace = workspace.at(root, workspace.target().join("variants-target"));
         Ok(Self { about: description.about, workspace })
     }
+}
+
+/// The variants that a rule of the explorer must notice, each with that rule, in the order of their names.
+pub(crate) fn of_rules(workspace: &Workspace) -> Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for name in names(workspace)? {
+        found.extend(Description::read(workspace, &name)?.rule.map(|rule| (name, rule)));
+    }
+    Ok(found)
+}
+
+/// The names of all variants, in order.
+fn names(workspace: &Workspace) -> Result<Vec<String>> {
+    let folder = workspace.path(FOLDER);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("can not read {}", folder.display()))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        names.extend(name.strip_suffix(".toml").map(ToOwned::to_owned));
+    }
+    names.sort();
+    Ok(names)
 }
 
 impl Description {
@@ -179,10 +203,7 @@ mod tests {
     #[test]
     fn every_committed_variant_fits_the_sources() {
         let workspace = Workspace::discover().expect("a checkout");
-        let entries = std::fs::read_dir(workspace.path(FOLDER)).expect("a folder of variants");
-        for path in entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        {
-            let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
+        for name in names(&workspace).expect("a folder of variants") {
             let description = Description::read(&workspace, &name).unwrap_or_else(|error| panic!("{error:#}"));
             for file in description.edit.iter().map(|edit| &edit.file) {
                 let text = std::fs::read_to_string(workspace.root().join(file)).expect("text");

@@ -12,7 +12,7 @@ use crate::rules::{Verdict, ensure};
 /// Sequences by the place at which writing their record was begun, since that place was erased.
 ///
 /// Nothing is known once cells flickered: a record that was seen, and counted on, may be gone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub struct Begun {
     places: BTreeMap<usize, u64>,
     is_doubtful: bool,

@@ -5,6 +5,7 @@ use std::ops::Range;
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 
+use crate::reader::RECORD;
 use crate::subject::{Real, Subject};
 
 /// A kind of flash and the layout on it.
@@ -83,6 +84,6 @@ impl Board {
     /// The distance between two records.
     #[must_use]
     pub fn stride(&self) -> usize {
-        128_usize.next_multiple_of(self.write_size.max(self.tear_size))
+        RECORD.next_multiple_of(self.write_size.max(self.tear_size))
     }
 }

@@ -1,15 +1,18 @@
 //! Every way in which the storage may fail once during a step.
 
+use std::ops::Range;
+
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 
 use crate::board::Board;
 use crate::content::Content;
 use crate::medium::{Fault, PAGE};
+use crate::reader::{HEADER, RECORD};
 use crate::subject::Performed;
 
 /// Bytes of a slot that the explored images may fill.
-const IMAGE: usize = 1024 + 300;
+const IMAGE: usize = HEADER + 300;
 
 /// The faults of a step that went as `performed` when nothing failed.
 pub(crate) fn faults(board: &'static Board, content: &Content, performed: &Performed) -> Vec<Fault> {
@@ -19,18 +22,19 @@ pub(crate) fn faults(board: &'static Board, content: &Content, performed: &Perfo
     writes.chain(reads).chain(unreadable(board, content).into_iter().map(Fault::Unreadable)).collect()
 }
 
-/// Each record, each header and each block of an image, one at a time.
-fn unreadable(board: &Board, content: &Content) -> Vec<std::ops::Range<usize>> {
+/// Each record, the place of the next one in each log, each header and each block of an image, one at a time.
+fn unreadable(board: &Board, content: &Content) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     for log in [Region::Log0, Region::Log1] {
-        let used = |at: &usize| content.bytes(*at..at + 128).iter().any(|byte| *byte != 0xff);
-        let places = board.region(log).step_by(board.stride()).filter(used);
-        ranges.extend(places.map(|at| at..at + 128));
+        let is_used = |at: &usize| content.bytes(*at..at + RECORD).iter().any(|byte| *byte != 0xff);
+        let places = || board.region(log).step_by(board.stride());
+        let next = places().rev().take_while(|at| !is_used(at)).last();
+        ranges.extend(places().filter(is_used).chain(next).map(|at| at..at + RECORD));
     }
     for slot in Slot::BOTH {
         let start = board.region(Region::Slot(slot)).start;
-        ranges.push(start..start + 1024);
-        ranges.extend((1024..IMAGE).step_by(PAGE).map(|at| start + at..start + at + PAGE));
+        ranges.push(start..start + HEADER);
+        ranges.extend((HEADER..IMAGE).step_by(PAGE).map(|at| start + at..start + at + PAGE));
     }
     ranges
 }

@@ -9,7 +9,7 @@ use crate::act::{Act, Rival, Which};
 use crate::board::Board;
 use crate::cast::Role;
 use crate::content::{Content, Unit};
-use crate::reader::POLICY;
+use crate::reader::{POLICY, RECORD};
 
 /// One thing that happens when nothing goes wrong. A cut repeats it after the next boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +231,7 @@ fn write_foreign(board: &Board, content: &mut Content, place: usize, sequence: u
 }
 
 /// A whole record as a newer release would write it.
-fn record_of_another_layout(sequence: u64) -> [u8; 128] {
+fn record_of_another_layout(sequence: u64) -> [u8; RECORD] {
     let mut bytes = Record { sequence, state: State::new(0) }.encode().expect("a possible state");
     bytes[4] = 2;
     let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(&bytes[..124]);

@@ -11,6 +11,9 @@ use twinslot_explorer::script::Script;
 const USAGE: &str =
     "usage: explore daily|full TABLE [JSON] | explore write daily|full TABLE | explore only daily|full ROW | explore replay FILE | explore glance";
 
+/// Fewest transitions of a daily run.
+const LEAST: u64 = 10_000_000;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -68,9 +71,13 @@ fn check(extent: Extent, table: Option<&str>, json: Option<&str>) -> Result<Stri
         return Err(format!("the product has shrunk ({advice}):\n{}", shrunk.join("\n")));
     }
     let total = report.total();
+    if extent != Extent::Glance && total.transitions < LEAST {
+        return Err(format!("{} transitions were judged, and at least {LEAST} must be", total.transitions));
+    }
     Ok(format!(
-        "explore: ok, {} transitions, {} states, {} rows, 0 violations, {:.1} s",
+        "explore: ok, {} transitions judged ({} more cuts repeat others), {} states, {} rows, 0 violations, {:.1} s",
         total.transitions,
+        total.repeats,
         total.states,
         report.rows.len(),
         report.seconds

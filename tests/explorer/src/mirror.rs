@@ -7,7 +7,7 @@ use twinslot_bootloader::storage::Region;
 
 use crate::board::Board;
 use crate::content::{Content, Unit};
-use crate::reader;
+use crate::reader::{self, RECORD};
 use crate::rules::{Moment, Verdict, all, ensure};
 use crate::search::Node;
 use crate::subject::{BootEnd, Ended, Performed, Step};
@@ -54,7 +54,7 @@ fn swapped(board: &'static Board, content: &Content) -> Content {
     mirrored.put(b.start, &content.bytes(a), Unit::Written);
     for log in [Region::Log0, Region::Log1] {
         for at in board.region(log).step_by(board.stride()) {
-            if let Some(found) = reader::record(&content.bytes(at..at + 128)) {
+            if let Some(found) = reader::record(&content.bytes(at..at + RECORD)) {
                 let record = Record { sequence: found.sequence, state: State::swapped(&found.state) };
                 mirrored.put(at, &record.encode().expect("a state as possible as its mirror"), Unit::Written);
             }

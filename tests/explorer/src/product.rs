@@ -1,6 +1,6 @@
 //! The product of flashes, lives, causes and budgets that is explored, and the table that keeps it from shrinking.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,15 +71,13 @@ impl Report {
     /// Everything that was judged.
     #[must_use]
     pub fn total(&self) -> Tally {
-        self.rows
-            .values()
-            .fold(Tally::default(), |sum, (_, tally)| Tally { transitions: sum.transitions + tally.transitions, states: sum.states + tally.states })
+        self.rows.values().fold(Tally::default(), |sum, (_, tally)| sum.and(*tally))
     }
 
     /// The report for machines.
     #[must_use]
     pub fn json(&self) -> String {
-        let Tally { transitions, states } = self.total();
+        let Tally { transitions, states, .. } = self.total();
         format!("{{\"cases\":{transitions},\"states\":{states},\"violations\":{},\"seconds\":{:.1}}}\n", self.violations.len(), self.seconds)
     }
 
@@ -109,19 +107,38 @@ impl Report {
         rows.collect()
     }
 
-    /// The rows of a kept table that this report lacks or has less of.
+    /// What of a kept table this report lacks or has less of, and rows that the table does not know.
     #[must_use]
     pub fn shrunk(&self, kept: &str) -> Vec<String> {
-        let complaint = |line: &str| {
-            let (row, counts) = line.split_once(" lives=")?;
-            let count = |name: &str| counts.split(' ').find_map(|word| word.strip_prefix(name)?.parse::<u64>().ok());
-            let expected = (counts.split(' ').next()?.parse::<u64>().ok()?, count("transitions=")?, count("states=")?);
-            let found = self.rows.get(row).map(|(lives, tally)| (*lives, tally.transitions, tally.states));
-            let is_less = found.is_none_or(|found| found.0 < expected.0 || found.1 < expected.1 || found.2 < expected.2);
-            is_less.then(|| format!("{row}: lives, transitions, states were {expected:?} and are {found:?}"))
-        };
-        kept.lines().filter(|line| !line.starts_with('#')).filter_map(complaint).collect()
+        let mut complaints = Vec::new();
+        let mut known = BTreeSet::new();
+        for line in kept.lines().filter(|line| !line.starts_with('#')) {
+            match kept_row(line) {
+                Some((row, expected)) => {
+                    complaints.extend(self.less_than(row, expected));
+                    known.insert(row);
+                }
+                None => complaints.push(format!("{line:?} is no row of the table: ROW lives=N transitions=N states=N")),
+            }
+        }
+        let unknown = self.rows.keys().filter(|row| !known.contains(row.as_str()));
+        complaints.extend(unknown.map(|row| format!("{row}: the table has no such row")));
+        complaints
     }
+
+    fn less_than(&self, row: &str, expected: [u64; 3]) -> Option<String> {
+        let found = self.rows.get(row).map(|(lives, tally)| [*lives, tally.transitions, tally.states]);
+        let is_less = found.is_none_or(|found| found.iter().zip(expected).any(|(found, expected)| *found < expected));
+        is_less.then(|| format!("{row}: lives, transitions, states were {expected:?} and are {found:?}"))
+    }
+}
+
+/// A row of a kept table: its name; lives, transitions and states.
+fn kept_row(line: &str) -> Option<(&str, [u64; 3])> {
+    let (row, lives) = line.split_once(" lives=")?;
+    let (lives, transitions) = lives.split_once(" transitions=")?;
+    let (transitions, states) = transitions.split_once(" states=")?;
+    Some((row, [lives.parse().ok()?, transitions.parse().ok()?, states.parse().ok()?]))
 }
 
 /// Explores the rows of the product whose names contain `only`, on so many threads. `tell` hears of every finished life.
@@ -161,8 +178,7 @@ pub fn run(extent: Extent, only: &str, threads: usize, tell: impl Fn(&str) + Syn
 
 fn add(row: &mut (u64, Tally), tally: Tally) {
     row.0 += 1;
-    row.1.transitions += tally.transitions;
-    row.1.states += tally.states;
+    row.1 = row.1.and(tally);
 }
 
 /// The row of a flash's storms.
@@ -198,9 +214,7 @@ fn rows_of(extent: Extent, board: &'static Board) -> Vec<Row> {
     let (is_full, is_large) = (extent == Extent::Full, LARGE.contains(&board.name));
     let causes = if is_large && !is_full { &Causes::ALL[..1] } else { &Causes::ALL };
     let mut rows: Vec<Row> = causes.iter().map(|causes| row(*causes, 1, 0)).collect();
-    if is_full || !is_large {
-        rows.push(row(Causes::True, 0, 1));
-    }
+    rows.push(row(Causes::True, 0, 1));
     if extent != Extent::Glance && (is_full || DOUBLE.contains(&board.name)) {
         rows.push(row(Causes::True, 2, 0));
     }

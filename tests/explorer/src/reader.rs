@@ -15,7 +15,12 @@ use twinslot_tests::model::Truth;
 /// Trials of explored lives may fail twice and start three times.
 pub const POLICY: Policy = Policy { attempts: 2, boots: 3, ..Policy::DEFAULT };
 
-const RECORD: usize = 128;
+/// Bytes of a record.
+pub const RECORD: usize = 128;
+
+/// Bytes of an image in front of its first part.
+pub const HEADER: usize = 1024;
+
 const CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISO_HDLC);
 
 /// A record that a log holds.
@@ -49,7 +54,7 @@ pub fn records(board: &Board, content: &Content, log: Region, unreadable: Option
         .collect()
 }
 
-/// The record in 128 bytes, if they are one.
+/// The record in [`RECORD`] bytes, if they are one.
 #[must_use]
 pub fn record(bytes: &[u8]) -> Option<Found> {
     if &bytes[..6] != b"TWJR\x01\x00" {
@@ -108,12 +113,12 @@ fn truth(board: &Board, content: &Content, slot: Slot, state: Option<&State>, un
     let start = board.region(Region::Slot(slot)).start;
     let touches = |range: Range<usize>| unreadable.is_some_and(|bad| bad.start < start + range.end && start + range.start < bad.end);
     let (floor, revoked) = state.map_or((0, &[][..]), |state| (state.floor, &state.revoked[..]));
-    if touches(0..1024) {
+    if touches(0..HEADER) {
         return Truth::Unreadable;
     }
     match image_in(board, content, slot) {
         Some(role) if !role.is_authentic(floor, revoked) => Truth::Refused,
-        Some(role) if touches(1024..role.image().slot.len()) => Truth::Unreadable,
+        Some(role) if touches(HEADER..role.image().slot.len()) => Truth::Unreadable,
         Some(role) if state.is_none_or(|state| state.slots.of(slot).digest == role.digest()) => Truth::Right(role.verified()),
         Some(role) => Truth::Other(role.verified()),
         None => Truth::Refused,

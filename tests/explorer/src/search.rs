@@ -57,8 +57,18 @@ pub struct Job {
 pub struct Tally {
     /// Transitions that were judged: steps, and steps that something went wrong in.
     pub transitions: u64,
+    /// Cuts of a step that leave what another cut of it left, and was judged there. No transitions.
+    pub repeats: u64,
     /// Distinct combinations of flash content and phase.
     pub states: u64,
+}
+
+impl Tally {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { transitions: self.transitions + other.transitions, repeats: self.repeats + other.repeats, states: self.states + other.states }
+    }
 }
 
 /// A rule that a life breaks.
@@ -111,9 +121,10 @@ impl Node {
         Self { content, handoff: no_handoff(), off: Some(cause), goal: 0, step: 0, begun: Begun::default(), restless: 0, left: job.budget }
     }
 
-    fn key(&self) -> [u64; 3] {
+    /// Two hashes of what the flash holds, and one of everything else that a later step may depend on.
+    pub(crate) fn key(&self) -> [u64; 3] {
         let mut hasher = DefaultHasher::new();
-        (self.off, self.goal, self.left.cuts, self.left.faults).hash(&mut hasher);
+        (self.off, self.goal, self.left.cuts, self.left.faults, &self.begun).hash(&mut hasher);
         if self.off.is_none() {
             let Handoff { booted, why, digest, verdicts, .. } = &self.handoff;
             (booted, why, digest, verdicts).hash(&mut hasher);
@@ -202,7 +213,7 @@ impl Search {
                     let trouble = Trouble::Cut(at, tear, loss);
                     self.with(node.step, trouble, |search| search.go_on(scene.after_cut(node, recorded, (at, tear, loss), content)));
                 } else {
-                    self.explored.tally.transitions += 1;
+                    self.explored.tally.repeats += 1;
                 }
             }
         }

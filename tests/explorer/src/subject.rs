@@ -16,7 +16,7 @@ use crate::board::Board;
 use crate::cast::Role;
 use crate::content::Content;
 use crate::medium::{Fault, Medium, MediumStorage, Recorded};
-use crate::reader::POLICY;
+use crate::reader::{HEADER, POLICY};
 use twinslot_tests::board::{RAM_BASE, SimMachine, SimMemory};
 use twinslot_tests::crypto::CheapCrypto;
 use twinslot_tests::flash::Breach;
@@ -101,9 +101,8 @@ impl<const WRITE: usize, const ERASE: usize> Subject for Real<WRITE, ERASE> {
 
 static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings { policy: POLICY, ..Settings::new(1) });
 
-thread_local! {
-    static MEMORY: RefCell<SimMemory> = RefCell::new(SimMemory::new(4096, 512));
-}
+/// Bytes of RAM for images, and how many of them belong to the loader.
+const RAM: (usize, u64) = (4096, 512);
 
 /// The hand-off of a host that has not started yet.
 #[must_use]
@@ -123,17 +122,17 @@ fn start<const WRITE: usize, const ERASE: usize>(storage: &mut MediumStorage<WRI
         counter_floor: 0,
         reset_cause,
     };
-    MEMORY.with_borrow_mut(|memory| {
-        let mut machine = SimMachine::default();
-        let mut handoff = no_handoff();
-        let mut ports = Ports { storage, memory, crypto: &mut CheapCrypto, machine: &mut machine };
-        let outcome = boot(&mut ports, &config, &mut handoff);
-        let runs = Role::ALL.into_iter().find(|role| {
-            let part = &role.image().slot[1024..];
-            memory.peek(RAM_BASE, part.len() as u64) == part
-        });
-        BootEnd { end: end(&outcome, &handoff), handoff, runs, has_deadline: machine.armed.contains(&Arming::Trial) }
-    })
+    // New for each boot: nothing runs that this boot did not load.
+    let mut memory = SimMemory::new(RAM.0, RAM.1);
+    let mut machine = SimMachine::default();
+    let mut handoff = no_handoff();
+    let mut ports = Ports { storage, memory: &mut memory, crypto: &mut CheapCrypto, machine: &mut machine };
+    let outcome = boot(&mut ports, &config, &mut handoff);
+    let runs = Role::ALL.into_iter().find(|role| {
+        let part = &role.image().slot[HEADER..];
+        memory.peek(RAM_BASE, part.len() as u64) == part
+    });
+    BootEnd { end: end(&outcome, &handoff), handoff, runs, has_deadline: machine.armed.contains(&Arming::Trial) }
 }
 
 fn end(outcome: &Outcome, handoff: &Handoff) -> End {

@@ -13,7 +13,7 @@ use twinslot_bootloader::storage::Region;
 use crate::board::Board;
 use crate::cast::Role;
 use crate::content::Content;
-use crate::reader::{self, Found};
+use crate::reader::{self, Found, RECORD};
 use twinslot_tests::model::Truth;
 
 /// How many flashes a thread remembers.
@@ -82,7 +82,8 @@ impl View {
     #[must_use]
     pub fn only_confirmed(&self) -> Option<Slot> {
         let state = self.state()?;
-        Slot::BOTH.into_iter().find(|slot| state.is_only_confirmed(*slot))
+        let is_confirmed = |slot| state.phase(slot) == Phase::Confirmed;
+        Slot::BOTH.into_iter().find(|slot| is_confirmed(*slot) && !is_confirmed(slot.other()))
     }
 }
 
@@ -92,7 +93,7 @@ pub fn is_clean(board: &Board, content: &Content, view: &View) -> bool {
     [Region::Log0, Region::Log1].into_iter().all(|log| {
         let bytes = content.bytes(board.region(log));
         let last = bytes.chunks(board.stride()).rev().find(|place| place.iter().any(|byte| *byte != 0xff));
-        last.and_then(|place| reader::record(&place[..128])).is_some_and(|found| Some(found) == view.newest)
+        last.and_then(|place| reader::record(&place[..RECORD])).is_some_and(|found| Some(found) == view.newest)
     })
 }
 

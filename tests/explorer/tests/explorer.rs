@@ -79,13 +79,29 @@ fn a_host_that_forgets_what_it_wrote_is_noticed() {
 
 #[test]
 fn a_table_that_has_more_than_a_run_is_a_complaint() {
-    let tally = Tally { transitions: 10, states: 5 };
+    let tally = Tally { transitions: 10, states: 5, repeats: 3 };
     let report = Report { rows: [("1/128 true-cause cuts=1 faults=0".to_owned(), (2, tally))].into(), violations: Vec::new(), seconds: 0.0 };
     assert!(report.shrunk(&report.table()).is_empty());
     for more in ["lives=3 transitions=10 states=5", "lives=2 transitions=11 states=5", "lives=2 transitions=10 states=6"] {
         assert_eq!(report.shrunk(&format!("# comment\n1/128 true-cause cuts=1 faults=0 {more}\n")).len(), 1, "{more}");
     }
-    assert_eq!(report.shrunk("disk true-cause cuts=1 faults=0 lives=1 transitions=1 states=1\n").len(), 1);
+    let kept = report.table();
+    assert_eq!(report.shrunk(&format!("{kept}disk true-cause cuts=1 faults=0 lives=1 transitions=1 states=1\n")).len(), 1);
+    assert_eq!(report.shrunk(&format!("{kept}disk true-cause cuts=1 faults=0 lives=1 transitions=many states=1\n")).len(), 1);
+    assert_eq!(report.shrunk("# nothing\n").len(), 1, "a row that the table does not know");
+}
+
+/// Each rule has a deliberately broken variant of the sources that it must notice, and no variant names a rule that there is not.
+#[test]
+fn every_rule_has_a_variant() {
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../variants")).expect("a folder of variants");
+    let texts = folder.map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("text"));
+    let rule = |text: String| text.lines().find_map(|line| Some(line.strip_prefix("rule = \"")?.strip_suffix('"')?.to_owned()));
+    let mut named: Vec<String> = texts.filter_map(rule).collect();
+    named.sort();
+    let mut rules = RULES.map(str::to_owned).to_vec();
+    rules.sort();
+    assert_eq!(named, rules);
 }
 
 #[test]

@@ -6,6 +6,9 @@ use super::table::{Entry, PATH, Table};
 /// What a mutant is said to be killed by that never ended by itself.
 pub(super) const ENDLESS: &str = "ran until it was stopped";
 
+/// The files that must have rows, by the beginning of their paths.
+const MUST_HAVE_ROWS: [&str; 4] = ["bootloader/src/decide", "bootloader/src/image/", "bootloader/src/install/", "bootloader/src/journal/"];
+
 /// What the check found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Findings {
@@ -19,6 +22,7 @@ pub(super) fn check(sources: &Sources, table: &Table) -> Findings {
     let mut findings = Findings::default();
     for path in sources.paths() {
         match table.entry(&path) {
+            None if must_have_rows(&path) => findings.wrong.push(format!("{path}: its mutants were not tested: `cargo xtask mutants --run {path}`")),
             None => findings.not_run.push(path),
             Some(entry) => findings.wrong.extend(wrong_with(sources, entry)),
         }
@@ -28,6 +32,11 @@ pub(super) fn check(sources: &Sources, table: &Table) -> Findings {
     findings
 }
 
+/// Decision, journal, install and image: what an update's safety rests on.
+fn must_have_rows(path: &str) -> bool {
+    MUST_HAVE_ROWS.iter().any(|place| path.starts_with(place))
+}
+
 /// Whether a file has rows, for its present source and for tests that still exist.
 pub(super) fn is_current(sources: &Sources, table: &Table, path: &str) -> bool {
     table.entry(path).is_some_and(|entry| !is_stale(sources, entry) && lost_killers(sources, entry).is_empty())
@@ -35,7 +44,7 @@ pub(super) fn is_current(sources: &Sources, table: &Table, path: &str) -> bool {
 
 /// Whether a test of this name is still there.
 pub(super) fn exists(sources: &Sources, test: &str) -> bool {
-    test == ENDLESS || sources.functions.contains(test.rsplit([' ', ':']).next().unwrap_or_default())
+    test == ENDLESS || sources.tests.contains(test.rsplit([' ', ':']).next().unwrap_or_default())
 }
 
 fn is_stale(sources: &Sources, entry: &Entry) -> bool {
@@ -66,7 +75,7 @@ mod tests {
 
     fn sources(files: &[(&str, &str)]) -> Sources {
         let source = |(path, hash): &(&str, &str)| ((*path).to_owned(), Source { path: (*path).to_owned(), hash: (*hash).to_owned() });
-        Sources { files: files.iter().map(source).collect(), functions: ["a_rule".to_owned()].into() }
+        Sources { files: files.iter().map(source).collect(), tests: ["a_rule".to_owned()].into() }
     }
 
     #[test]
@@ -86,7 +95,7 @@ mod tests {
     #[test]
     fn a_test_that_is_gone_kills_nothing() {
         let mut gone = sources(&[("a.rs", "")]);
-        gone.functions.clear();
+        gone.tests.clear();
         let table = Table { files: vec![entry("a.rs", &[])] };
         assert!(check(&gone, &table).wrong[0].contains("is gone: twinslot-tests::rules a_rule"));
         assert!(!is_current(&gone, &table, "a.rs"));
@@ -96,5 +105,13 @@ mod tests {
     fn a_file_without_rows_is_named_and_is_no_failure() {
         let findings = check(&sources(&[("a.rs", "")]), &Table::default());
         assert_eq!(findings, Findings { wrong: Vec::new(), not_run: vec!["a.rs".to_owned()] });
+    }
+
+    #[test]
+    fn decision_journal_install_and_image_must_have_rows() {
+        for path in ["decide.rs", "image/header.rs", "install/mod.rs", "journal/log.rs"] {
+            let findings = check(&sources(&[(&format!("bootloader/src/{path}"), "")]), &Table::default());
+            assert!(findings.wrong.len() == 1 && findings.wrong[0].contains("were not tested"), "{findings:?}");
+        }
     }
 }

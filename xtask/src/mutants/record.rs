@@ -27,7 +27,8 @@ impl Record {
         let file = workspace.products("mutants")?.join(name);
         let fates = match std::fs::read_to_string(&file) {
             Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} is no record", file.display()))?,
-            Err(_) => BTreeMap::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(error).with_context(|| format!("can not read {}", file.display())),
         };
         Ok(Self { source: source.clone(), fates, file })
     }

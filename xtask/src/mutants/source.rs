@@ -19,8 +19,8 @@ const TESTS: &str = "tests/tests";
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     pub(super) files: BTreeMap<String, Source>,
-    /// The name of every function in a file that has tests.
-    pub(super) functions: BTreeSet<String>,
+    /// The name of every test.
+    pub(super) tests: BTreeSet<String>,
 }
 
 /// One source file.
@@ -34,11 +34,11 @@ impl Sources {
     pub(super) fn read(workspace: &Workspace) -> Result<Self> {
         let mut sources = Self::default();
         for (path, text) in texts(workspace, FOLDER)? {
-            sources.functions.extend(functions(&text));
+            sources.tests.extend(tests(&text));
             sources.files.insert(path.clone(), Source { hash: hash(&text), path });
         }
         for (_, text) in texts(workspace, TESTS)? {
-            sources.functions.extend(functions(&text));
+            sources.tests.extend(tests(&text));
         }
         Ok(sources)
     }
@@ -80,13 +80,18 @@ pub(super) fn hash(text: &str) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The names behind `fn`.
-fn functions(text: &str) -> impl Iterator<Item = String> {
-    text.lines().filter_map(|line| {
-        let (_, rest) = line.split_once("fn ")?;
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_')?;
-        Some(rest[..end].to_owned())
-    })
+/// The names of the functions that are marked as tests.
+fn tests(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut is_marked = false;
+    for line in text.lines().map(str::trim) {
+        match line.strip_prefix("fn ") {
+            Some(rest) if is_marked => names.push(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()),
+            _ => {}
+        }
+        is_marked = line == "#[test]" || (is_marked && line.starts_with("#["));
+    }
+    names
 }
 
 #[cfg(test)]
@@ -102,8 +107,8 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_found_by_their_name() {
-        let text = "    #[test]\n    fn a_rule_holds() {\npub(crate) const fn of<T>(x: T) {\n// fnord\n";
-        assert_eq!(functions(text).collect::<Vec<_>>(), ["a_rule_holds", "of"]);
+    fn only_marked_functions_are_tests() {
+        let text = "    #[test]\n    fn a_rule_holds() {\n#[test]\n#[should_panic]\nfn falls() {\nfn helper<T>(x: T) {\n#[test]\n// fn no\n";
+        assert_eq!(super::tests(text), ["a_rule_holds", "falls"]);
     }
 }
