@@ -78,6 +78,13 @@ impl Piece {
     }
 }
 
+/// Whether bytes read as an erased flash does.
+#[must_use]
+pub fn is_blank(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<16>();
+    words.iter().all(|word| *word == [0xff; 16]) && rest.iter().all(|byte| *byte == 0xff)
+}
+
 impl Content {
     /// A flash of `size` bytes that reads blank but was never erased. `size` is a multiple of 1024 and of the write size.
     #[must_use]
@@ -167,7 +174,7 @@ impl Content {
         let first = range.start - range.start % self.write_size;
         for at in (first..range.end).step_by(self.write_size) {
             let unit = self.bytes(at..at + self.write_size);
-            if unit.iter().all(|byte| *byte == 0xff) {
+            if is_blank(&unit) {
                 self.put(at, &unit, Unit::Marginal);
             }
         }
@@ -187,9 +194,9 @@ impl Content {
     pub fn swallow_erase(&mut self, range: Range<usize>) {
         let bytes = self.bytes(range.clone());
         let flicker = self.flicker.clone();
-        if bytes.iter().all(|byte| *byte == 0xff) {
+        if is_blank(&bytes) {
             self.put(range.start, &bytes, Unit::Erased);
-        } else if let Some(flicker) = flicker.filter(|flicker| flicker.at == range.start && flicker.then.iter().all(|byte| *byte == 0xff)) {
+        } else if let Some(flicker) = flicker.filter(|flicker| flicker.at == range.start && is_blank(&flicker.then)) {
             self.flicker = Some(Flicker { blank: Unit::Erased, ..flicker });
         }
     }
@@ -200,7 +207,7 @@ impl Content {
             Some(flicker) if flicker.starts == 0 => {
                 let Flicker { at, then, blank, .. } = flicker.clone();
                 self.put(at, &then, Unit::Written);
-                for (index, unit) in then.chunks(self.write_size).enumerate().filter(|(_, unit)| unit.iter().all(|byte| *byte == 0xff)) {
+                for (index, unit) in then.chunks(self.write_size).enumerate().filter(|(_, unit)| is_blank(unit)) {
                     self.put(at + index * self.write_size, unit, blank);
                 }
             }

@@ -6,7 +6,7 @@ use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 
 use crate::board::Board;
-use crate::content::Content;
+use crate::content::{Content, is_blank};
 use crate::medium::{Fault, PAGE};
 use crate::reader::{HEADER, RECORD};
 use crate::subject::Performed;
@@ -26,7 +26,7 @@ pub(crate) fn faults(board: &'static Board, content: &Content, performed: &Perfo
 fn unreadable(board: &Board, content: &Content) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     for log in [Region::Log0, Region::Log1] {
-        let is_used = |at: &usize| content.bytes(*at..at + RECORD).iter().any(|byte| *byte != 0xff);
+        let is_used = |at: &usize| !is_blank(&content.bytes(*at..at + RECORD));
         let places = || board.region(log).step_by(board.stride());
         let next = places().rev().take_while(|at| !is_used(at)).last();
         ranges.extend(places().filter(is_used).chain(next).map(|at| at..at + RECORD));

@@ -9,7 +9,7 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use twinslot_bootloader::storage::{Region, Storage, StorageError, Window};
 
 use crate::board::Board;
-use crate::content::{Content, Unit};
+use crate::content::{Content, Unit, is_blank};
 use twinslot_tests::flash::{Breach, FlashError};
 
 /// Most bytes that one operation programs; more only where the write size is larger.
@@ -106,10 +106,11 @@ impl Medium {
     fn read(&mut self, at: usize, bytes: &mut [u8]) -> Result<(), FlashError> {
         self.check(at, bytes.len(), 1)?;
         self.view.read(at, bytes);
-        self.reads += usize::from(bytes.iter().any(|byte| *byte != 0xff));
+        let is_counted = !is_blank(bytes);
+        self.reads += usize::from(is_counted);
         match &self.fault {
             Some(Fault::Unreadable(range)) if range.start < at + bytes.len() && at < range.end => Err(FlashError),
-            Some(Fault::OtherBytes(number)) if *number + 1 == self.reads && bytes.iter().any(|byte| *byte != 0xff) => {
+            Some(Fault::OtherBytes(number)) if is_counted && *number + 1 == self.reads => {
                 let middle = bytes.len() / 2;
                 bytes[middle] ^= 0x10;
                 Ok(())

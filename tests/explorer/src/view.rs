@@ -12,7 +12,7 @@ use twinslot_bootloader::storage::Region;
 
 use crate::board::Board;
 use crate::cast::Role;
-use crate::content::Content;
+use crate::content::{Content, is_blank};
 use crate::reader::{self, Found, RECORD};
 use twinslot_tests::model::Truth;
 
@@ -92,7 +92,7 @@ impl View {
 pub fn is_clean(board: &Board, content: &Content, view: &View) -> bool {
     [Region::Log0, Region::Log1].into_iter().all(|log| {
         let bytes = content.bytes(board.region(log));
-        let last = bytes.chunks(board.stride()).rev().find(|place| place.iter().any(|byte| *byte != 0xff));
+        let last = bytes.chunks(board.stride()).rev().find(|place| !is_blank(place));
         last.and_then(|place| reader::record(&place[..RECORD])).is_some_and(|found| Some(found) == view.newest)
     })
 }
