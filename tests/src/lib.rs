@@ -4,6 +4,7 @@
 
 pub mod board;
 pub mod crypto;
+pub mod edwards;
 pub mod flash;
 pub mod fuzzing;
 pub mod geometry;

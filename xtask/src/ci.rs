@@ -28,7 +28,7 @@ enum Ended {
     NotRun(String),
 }
 
-const STEPS: [Step; 19] = [
+const STEPS: [Step; 20] = [
     ("setup", |workspace| setup::setup(workspace).map(Ended::Passed)),
     ("format", format),
     ("lint on the host", lint_host),
@@ -39,6 +39,7 @@ const STEPS: [Step; 19] = [
     ("mutants", mutants),
     ("second readers", second_readers),
     ("fuzz", |workspace| fuzz::fuzz(workspace, &FuzzArguments::SHORT).map(Ended::Passed)),
+    ("fuzz broken parsers", |workspace| fuzz::fuzz(workspace, &FuzzArguments::broken()).map(Ended::Passed)),
     ("explore", |workspace| explore(workspace, &ExploreArguments::default()).map(Ended::Passed)),
     ("scenarios", |workspace| emulate(workspace, &emulate::Request::default()).map(Ended::Passed)),
     ("cuts", |workspace| cuts(workspace, &Request::SHORT).map(Ended::Passed)),

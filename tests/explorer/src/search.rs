@@ -34,7 +34,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    fn total(self) -> u16 {
+    pub(crate) fn total(self) -> u16 {
         u16::from(self.cuts) + u16::from(self.faults)
     }
 }

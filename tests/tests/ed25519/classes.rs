@@ -3,9 +3,10 @@
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::Identity;
+use twinslot_tests::edwards::add_order;
 use twinslot_tests::random::Random;
 
-use crate::{add_order, challenge, small_order_points};
+use crate::{challenge, small_order_points};
 
 /// A signature to be judged.
 #[derive(Debug, Clone)]

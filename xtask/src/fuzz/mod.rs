@@ -28,6 +28,9 @@ const PLANTED: &str = "planted";
 /// The target that is about no parser: what its rules notice has variants of its own (`cargo xtask explore`).
 const STATEFUL: &str = "life";
 
+/// The sources with one fault planted in each parser.
+const BROKEN: &str = "lenient-parsers";
+
 /// Longest search for the planted fault; it takes about a second.
 const PLANTED_SECONDS: u64 = 60;
 
@@ -50,6 +53,11 @@ pub(crate) struct FuzzArguments {
 impl FuzzArguments {
     /// What CI runs.
     pub(crate) const SHORT: Self = Self { target: None, seconds: 60, replay: None, variant: None };
+
+    /// What CI runs to see that every target can find something.
+    pub(crate) fn broken() -> Self {
+        Self { variant: Some(BROKEN.to_owned()), ..Self::SHORT }
+    }
 }
 
 /// Builds the targets and runs them.
