@@ -19,6 +19,12 @@ pub const MAX_RANGES: usize = 16;
 /// Ranges of memory.
 pub type Ranges = Vec<Span, MAX_RANGES>;
 
+/// How many bytes the tree has whose header these are; `None` without the header of a tree.
+#[must_use]
+pub fn claimed_size(head: &[u8]) -> Option<usize> {
+    pack::total_size(head)
+}
+
 /// The tree that the machine was started with.
 #[derive(Clone, Copy)]
 pub struct MachineTree<'a> {

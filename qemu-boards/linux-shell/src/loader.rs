@@ -148,10 +148,10 @@ fn start<M: Machine, W: Watchdog, D: Disk, C: Crypto>(hardware: Hardware<'_, M, 
     }
 }
 
-/// Has the watchdog reset the machine after its deadline, where there is one: what could not be read may be read then.
+/// Has the machine reset after a while, where something can: what could not be read may be read then.
 fn start_over<M: Machine>(machine: &M, watchdog: &mut impl Watchdog) {
-    if watchdog.arm(DEADLINE_SECONDS).is_ok() {
-        line(machine, format_args!("the watchdog starts over in {DEADLINE_SECONDS} s"));
+    if watchdog.start_over(DEADLINE_SECONDS).is_ok() {
+        line(machine, format_args!("the machine starts over in {DEADLINE_SECONDS} s"));
     }
 }
 

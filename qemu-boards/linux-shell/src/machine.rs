@@ -19,11 +19,12 @@ pub trait Machine {
     /// Starts a kernel as its boot protocol asks: nothing of the loader runs any more.
     fn start_kernel(&self, entry: u64, device_tree: u64) -> !;
 
-    /// Stops for good.
+    /// Stops: for good, or until what [`Watchdog::start_over`] asked for.
     fn stop(&self) -> !;
 }
 
-/// The watchdog of a board.
+/// The watchdog of a board. A board without one opts in to trials that may hang by name (`WatchdogUse::TrialsMayHang`), and its
+/// [`Watchdog::arm`] fails.
 pub trait Watchdog {
     /// Starts it: only a feed keeps it from resetting the machine after this many seconds.
     ///
@@ -33,18 +34,12 @@ pub trait Watchdog {
 
     /// What it says of the last reset; asked once, at the start.
     fn says(&mut self) -> WatchdogSays;
-}
 
-/// A board without a watchdog. It opts in to trials that may hang by name (`WatchdogUse::TrialsMayHang`).
-#[derive(Debug, Clone, Copy)]
-pub struct Unwatched;
-
-impl Watchdog for Unwatched {
-    fn arm(&mut self, _: u32) -> Result<(), NoWatchdog> {
-        Err(NoWatchdog)
-    }
-
-    fn says(&mut self) -> WatchdogSays {
-        WatchdogSays::NotMine
+    /// Has the machine reset so many seconds from now, after a halt that may be over by itself.
+    ///
+    /// # Errors
+    /// Nothing resets it.
+    fn start_over(&mut self, seconds: u32) -> Result<(), NoWatchdog> {
+        self.arm(seconds)
     }
 }
