@@ -111,9 +111,11 @@ fn lint_firmware(workspace: &Workspace) -> Result<Ended> {
         command.args(["--package", board.name(), "--package", "demo-app", "--package", "signature-vectors"]);
         process::run(command.args(["--", "-D", "warnings"]).env("TWINSLOT_BOARD", board.name()))?;
     }
-    let mut command = cargo(workspace);
-    command.args(["clippy", "--quiet", "--profile", "firmware", "--target", linux::TARGET, "--package", linux::BOARD]);
-    process::run(command.args(["--", "-D", "warnings"]))?;
+    for board in linux::Board::ALL {
+        let mut command = cargo(workspace);
+        command.args(["clippy", "--quiet", "--profile", "firmware", "--target", board.target(), "--package", board.name()]);
+        process::run(command.args(["--", "-D", "warnings"]))?;
+    }
     Ok(Ended::Passed("lint firmware: ok".to_owned()))
 }
 

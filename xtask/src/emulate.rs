@@ -28,8 +28,8 @@ pub(crate) struct Request {
 
 /// Runs what is asked for and returns the closing line; a scenario that fails is an error.
 pub(crate) fn emulate(workspace: &Workspace, request: &Request) -> Result<String> {
-    if request.board.as_deref() == Some(linux::BOARD) {
-        let rows = linux::run(workspace, request, &hosttool(workspace)?)?;
+    if let Some(board) = request.board.as_deref().and_then(linux::Board::named) {
+        let rows = linux::run(workspace, board, request, &hosttool(workspace)?)?;
         return finish(request, &rows);
     }
     let boards = request.board.as_deref().map_or_else(|| Ok(Board::ALL.to_vec()), |name| Board::named(name).map(|board| vec![board]))?;

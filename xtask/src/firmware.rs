@@ -37,9 +37,9 @@ pub(crate) fn loader(workspace: &Workspace, board: Board, trust: &str, logging: 
     product(workspace, &Recipe { package: board.name(), target: board.target(), environment: vec![("TWINSLOT_TRUST", trust), log_level(logging)] })
 }
 
-/// The loader of the board that boots Linux, with the default test keys.
-pub(crate) fn linux_loader(workspace: &Workspace) -> Result<PathBuf> {
-    product(workspace, &Recipe { package: linux::BOARD, target: linux::TARGET, environment: Vec::new() })
+/// The loader of a board that boots Linux, with the default test keys.
+pub(crate) fn linux_loader(workspace: &Workspace, board: linux::Board) -> Result<PathBuf> {
+    product(workspace, &Recipe { package: board.name(), target: board.target(), environment: Vec::new() })
 }
 
 /// The demo application for `board`, linked to run at `place` (a word of the application's build script).

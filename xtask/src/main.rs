@@ -84,7 +84,7 @@ enum Command {
 
 #[derive(Args)]
 struct QemuArguments {
-    /// One board only: mps2-an386, mps2-an505 or virt-aarch64; without it both microcontrollers
+    /// One board only: mps2-an386, mps2-an505, virt-aarch64 or virt-riscv64; without it both microcontrollers
     board: Option<String>,
     /// One scenario only
     scenario: Option<String>,

@@ -3,17 +3,18 @@
 //! A run that finds everything starts two short programs and changes nothing. As root the Debian packages are installed through apt; otherwise
 //! the one command to run is part of the error.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
+use crate::linux::OPENSBI;
 use crate::process;
 use crate::workspace::Workspace;
 
 /// The targets that firmware is built for.
-const FIRMWARE_TARGETS: [&str; 3] = ["aarch64-unknown-none", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
+const FIRMWARE_TARGETS: [&str; 4] = ["aarch64-unknown-none", "riscv64gc-unknown-none-elf", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
 /// Programs and the Debian packages that bring them.
 const PROGRAMS: [(&str, &str); 10] = [
@@ -28,6 +29,10 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("time", "time"),
     ("python3", "python3"),
 ];
+
+/// The emulator of RISC-V, and its package: releases with QEMU 10 have one of its own, those with QEMU 7.2 keep it with rare machines.
+const RISCV_EMULATOR: &str = "qemu-system-riscv64";
+const RISCV_PACKAGES: [&str; 2] = ["qemu-system-riscv", "qemu-system-misc"];
 
 /// The oldest emulator whose boards behave as the scenarios need.
 const OLDEST_EMULATOR: EmulatorVersion = EmulatorVersion { major: 7, minor: 2 };
@@ -140,7 +145,17 @@ impl Missing {
 }
 
 fn missing_packages() -> Vec<&'static str> {
-    PROGRAMS.iter().filter(|(program, _)| !process::is_installed(program)).map(|(_, package)| *package).collect()
+    let programs = PROGRAMS.iter().filter(|(program, _)| !process::is_installed(program)).map(|(_, package)| *package);
+    let riscv = (!process::is_installed(RISCV_EMULATOR)).then(riscv_package);
+    let firmware = (!Path::new(OPENSBI).is_file()).then_some("opensbi");
+    programs.chain(riscv).chain(firmware).collect()
+}
+
+/// The first of the emulator's packages that this release has.
+fn riscv_package() -> &'static str {
+    let [own, shared] = RISCV_PACKAGES;
+    let is_known = process::output_of(Command::new("apt-cache").args(["show", "--no-all-versions", own])).is_ok();
+    if is_known { own } else { shared }
 }
 
 fn install_packages(packages: &[&str]) -> Result<()> {

@@ -2,12 +2,15 @@
 //!
 //! Guarantee: apt has verified the archive's signature, and each package has the digest that is pinned here.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use sha2::{Digest as _, Sha256};
 
+use super::board::Board;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -22,7 +25,7 @@ struct Pinned {
 }
 
 /// What the archive has of the release. Renew both lines of a package when it has gone on.
-const PACKAGES: [Pinned; 2] = [
+const ARM64: [Pinned; 2] = [
     Pinned {
         name: "linux-image-6.12.117+deb13-arm64:arm64",
         version: "6.12.117-1",
@@ -30,6 +33,29 @@ const PACKAGES: [Pinned; 2] = [
     },
     Pinned { name: "busybox-static:arm64", version: "1:1.37.0-6+b9", sha256: "c833be48abfa16bc19c4966ec93e289ff1ce5d2f1476cad3a57bd105378cd15c" },
 ];
+
+/// The same for riscv64.
+const RISCV64: [Pinned; 2] = [
+    Pinned {
+        name: "linux-image-6.12.117+deb13-riscv64:riscv64",
+        version: "6.12.117-1",
+        sha256: "f5d9424b6f6a4518197202effc7e8eeaa90f8d73466c2dba2470f6ea7fb4f55c",
+    },
+    Pinned { name: "busybox-static:riscv64", version: "1:1.37.0-6+b9", sha256: "4add476d2b185c5b487c285b38d790f0881a7e4a8e2ddde835f917e770eb8633" },
+];
+
+const fn pinned_for(board: Board) -> &'static [Pinned] {
+    match board {
+        Board::Aarch64 => &ARM64,
+        Board::Riscv64 => &RISCV64,
+    }
+}
+
+/// How often the archive's index is asked for. While a mirror renews it, its parts do not fit each other.
+const ATTEMPTS: u32 = 4;
+
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_secs(15);
 
 /// The unpacked packages.
 #[derive(Debug, Clone)]
@@ -39,12 +65,12 @@ pub(super) struct Packages {
 
 impl Packages {
     /// From the cache, or fetched once.
-    pub(super) fn gather(workspace: &Workspace) -> Result<Self> {
+    pub(super) fn gather(workspace: &Workspace, board: Board) -> Result<Self> {
         let folder = workspace.products("debian")?;
-        let root = folder.join(format!("arm64-{}", fingerprint()));
+        let root = folder.join(format!("{}-{}", board.architecture(), fingerprint(pinned_for(board))));
         if !root.is_dir() {
-            println!("debian: fetching a kernel and busybox for arm64 (about 95 MB)");
-            fetch(&folder, &root)?;
+            println!("debian: fetching a kernel and busybox for {} (about 100 MB)", board.architecture());
+            fetch(board, &folder, &root)?;
         }
         Ok(Self { root })
     }
@@ -53,7 +79,7 @@ impl Packages {
     pub(super) fn kernel(&self) -> Result<PathBuf> {
         let entries = std::fs::read_dir(self.root.join("boot")).context("the kernel's package has no folder boot")?;
         let mut names = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        names.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"))).context("the package has no kernel")
+        names.find(|path| path.file_name().is_some_and(is_kernel)).context("the package has no kernel")
     }
 
     /// A busybox that needs no library.
@@ -62,18 +88,24 @@ impl Packages {
     }
 }
 
+/// A kernel's file is named after its compression by some architectures, and in spite of it by others.
+fn is_kernel(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("vmlinuz-") || name.starts_with("vmlinux-")
+}
+
 /// Eight digits over all that is pinned.
-fn fingerprint() -> String {
-    let pins: Vec<String> = PACKAGES.iter().map(|pinned| format!("{}={} {}", pinned.name, pinned.version, pinned.sha256)).collect();
+fn fingerprint(packages: &[Pinned]) -> String {
+    let pins: Vec<String> = packages.iter().map(|pinned| format!("{}={} {}", pinned.name, pinned.version, pinned.sha256)).collect();
     Sha256::digest(pins.join("\n")).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn fetch(folder: &Path, root: &Path) -> Result<()> {
+fn fetch(board: Board, folder: &Path, root: &Path) -> Result<()> {
     ensure!(Path::new(KEYRING).is_file(), "{KEYRING} is missing: install the package debian-archive-keyring");
-    let apt = Apt::in_folder(&folder.join("apt"))?;
-    apt.run("update", &[])?;
+    let apt = Apt::in_folder(&folder.join(format!("apt-{}", board.architecture())), board.architecture())?;
+    apt.update()?;
     let unfinished = tempfile::tempdir_in(folder)?;
-    for pinned in &PACKAGES {
+    for pinned in pinned_for(board) {
         let package = apt.download(pinned, unfinished.path())?;
         process::output_of(Command::new("dpkg-deb").arg("--extract").arg(package).arg(unfinished.path().join("root")))?;
     }
@@ -86,21 +118,34 @@ struct Apt {
 }
 
 impl Apt {
-    fn in_folder(folder: &Path) -> Result<Self> {
-        for name in ["lists/partial", "cache/archives/partial", "state", "etc/preferences.d"] {
+    fn in_folder(folder: &Path, architecture: &str) -> Result<Self> {
+        for name in ["lists/partial", "cache/archives/partial", "state", "etc/apt.conf.d", "etc/preferences.d"] {
             std::fs::create_dir_all(folder.join(name)).with_context(|| format!("can not make folders in {}", folder.display()))?;
         }
         let here = folder.to_str().context("the target folder's path is not UTF-8")?;
         std::fs::write(folder.join("state/status"), "")?;
         std::fs::write(folder.join("sources.list"), format!("deb [signed-by={KEYRING}] http://deb.debian.org/debian {SUITE} main\n"))?;
         let configuration = folder.join("apt.conf");
-        std::fs::write(&configuration, settings(here))?;
+        std::fs::write(&configuration, settings(here, architecture))?;
         Ok(Self { configuration })
     }
 
-    fn run(&self, command: &str, arguments: &[&str]) -> Result<()> {
+    /// Fetches the archive's index, within a bounded number of attempts.
+    fn update(&self) -> Result<()> {
+        for attempt in 1..ATTEMPTS {
+            match self.update_once() {
+                Ok(()) => return Ok(()),
+                Err(error) => println!("debian: attempt {attempt} of {ATTEMPTS} to fetch the index of {SUITE}: {error:#}"),
+            }
+            std::thread::sleep(PAUSE);
+        }
+        self.update_once().with_context(|| format!("the index of {SUITE} can not be fetched, after {ATTEMPTS} attempts: try again later"))
+    }
+
+    /// Without the option apt takes what it could not fetch for a warning.
+    fn update_once(&self) -> Result<()> {
         let mut apt = Command::new("apt-get");
-        apt.arg("--config-file").arg(&self.configuration).arg("--quiet").arg(command).args(arguments);
+        apt.arg("--config-file").arg(&self.configuration).args(["--quiet", "--error-on=any", "update"]);
         process::output_of(&mut apt).map(|_| ())
     }
 
@@ -123,11 +168,11 @@ impl Apt {
     }
 }
 
-fn settings(here: &str) -> String {
+fn settings(here: &str, architecture: &str) -> String {
     format!(
         "Dir \"{here}\";\nDir::State \"{here}/state\";\nDir::State::Lists \"{here}/lists\";\nDir::State::status \"{here}/state/status\";\n\
          Dir::Cache \"{here}/cache\";\nDir::Etc \"{here}/etc\";\nDir::Etc::SourceList \"{here}/sources.list\";\nDir::Etc::SourceParts \"-\";\n\
-         APT::Architecture \"arm64\";\nAPT::Architectures {{\"arm64\";}};\nAPT::Sandbox::User \"\";\nAcquire::Languages \"none\";\n\
+         APT::Architecture \"{architecture}\";\nAPT::Architectures {{\"{architecture}\";}};\nAPT::Sandbox::User \"\";\nAcquire::Languages \"none\";\n\
          Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n"
     )
 }

@@ -1,15 +1,15 @@
-//! The loader as the machine's flash holds it: the bytes of its segments from address 0 on.
+//! The loader as the machine is started with it: the bytes of its segments, from the first one on.
 
 use anyhow::{Result, bail, ensure};
 use object::Endianness;
 use object::elf::{FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 
-/// Larger than any loader; what lies behind it is no flash.
+/// Larger than any loader.
 const LIMIT: u64 = 1024 * 1024;
 
-/// The flash's content, from the loader's ELF.
-pub(super) fn flat(elf: &[u8]) -> Result<Vec<u8>> {
+/// The bytes from address `base` on, from the loader's ELF.
+pub(super) fn flat(elf: &[u8], base: u64) -> Result<Vec<u8>> {
     let header = FileHeader64::<Endianness>::parse(elf)?;
     let endian = header.endian()?;
     let mut flat = Vec::new();
@@ -18,8 +18,9 @@ pub(super) fn flat(elf: &[u8]) -> Result<Vec<u8>> {
         if bytes.is_empty() {
             continue;
         }
-        let start = segment.p_paddr(endian);
-        ensure!(start < LIMIT, "the loader has bytes at {start:#x}, which is not in the flash");
+        let address = segment.p_paddr(endian);
+        let start = address.checked_sub(base).filter(|start| *start < LIMIT);
+        let Some(start) = start else { bail!("the loader has bytes at {address:#x}, which is not where its code belongs") };
         let (start, end) = (usize::try_from(start)?, usize::try_from(start)? + bytes.len());
         flat.resize(flat.len().max(end), 0);
         flat[start..end].copy_from_slice(bytes);

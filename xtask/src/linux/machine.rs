@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use super::board::Board;
 use crate::qemu::{Observed, watch_console, with_path_then};
 
 /// Guest time per instruction is 2^2 ns: watchdogs follow the instructions, not the load of this machine. Idle time passes at once.
@@ -25,6 +26,7 @@ pub(crate) struct Hardware {
 
 /// What to run.
 pub(super) struct Run<'a> {
+    pub(super) board: Board,
     pub(super) loader: &'a Path,
     pub(super) disk: Option<&'a Path>,
     pub(super) hardware: Hardware,
@@ -58,7 +60,7 @@ pub(super) struct Shown {
 pub(super) fn run(run: &Run<'_>) -> Result<Shown> {
     let started = Instant::now();
     let mut command = command(run)?;
-    let mut child = command.spawn().context("can not start qemu-system-aarch64; run `cargo xtask setup`")?;
+    let mut child = command.spawn().with_context(|| format!("can not start {}; run `cargo xtask setup`", run.board.emulator()))?;
     let (sender, observed) = channel();
     watch_console(child.stdout.take().context("qemu has no console")?, sender);
     let mut lines = Vec::new();
@@ -83,10 +85,10 @@ pub(super) fn run(run: &Run<'_>) -> Result<Shown> {
 
 fn command(run: &Run<'_>) -> Result<Command> {
     let errors = File::create(run.folder.join("qemu.err")).with_context(|| format!("can not write into {}", run.folder.display()))?;
-    let mut command = Command::new("qemu-system-aarch64");
-    command.args(["-M", "virt", "-accel", "tcg", "-cpu", "cortex-a53", "-icount", CLOCK, "-m", &run.hardware.memory.to_string()]);
-    command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio", "-device", "i6300esb"]);
-    command.arg("-bios").arg(run.loader);
+    let mut command = Command::new(run.board.emulator());
+    run.board.describe(&mut command, run.loader);
+    command.args(["-accel", "tcg", "-icount", CLOCK, "-m", &run.hardware.memory.to_string()]);
+    command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio"]);
     if let Some(disk) = run.disk {
         command.arg("-drive").arg(drive(run, disk)?);
         command.args(["-device", "virtio-blk-device,drive=disk"]);

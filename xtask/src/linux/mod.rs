@@ -1,7 +1,8 @@
-//! The board that boots Linux: real kernels of Debian, a userspace in an initramfs made here, and what must come of each situation.
+//! The boards that boot Linux: real kernels of Debian, a userspace in an initramfs made here, and what must come of each situation.
 //!
 //! Guarantees: every run is bounded by a multiple of a boot measured first; the emulator is killed when a run ends; nothing is installed.
 
+mod board;
 mod debian;
 mod disk;
 mod initramfs;
@@ -18,15 +19,10 @@ use anyhow::{Context as _, Result, bail};
 use crate::emulate::Request;
 use crate::scenario::{Outcome, Row};
 use crate::workspace::Workspace;
+pub(crate) use board::{Board, OPENSBI};
 use machine::{Run, Shown};
 use supply::Supply;
 use table::{Scenario, scenarios};
-
-/// The name of the loader's package, of its folder and of the board.
-pub(crate) const BOARD: &str = "virt-aarch64";
-
-/// The target that its loader is built for.
-pub(crate) const TARGET: &str = "aarch64-unknown-none";
 
 /// How long a scenario may take, in calibration boots. The longest ones have four boots and three watchdog deadlines.
 const BOOTS_OF_TIME: u32 = 20;
@@ -37,14 +33,14 @@ const GRACE: Duration = Duration::from_secs(60);
 /// What the calibration boot itself is bounded by. It takes some seconds.
 const UNHURRIED: Duration = Duration::from_secs(600);
 
-/// Runs the scenarios that are asked for.
-pub(crate) fn run(workspace: &Workspace, request: &Request, hosttool: &Path) -> Result<Vec<Row>> {
-    let chosen = choose(request.scenario.as_deref())?;
+/// Runs the scenarios that are asked for on one board.
+pub(crate) fn run(workspace: &Workspace, board: Board, request: &Request, hosttool: &Path) -> Result<Vec<Row>> {
+    let chosen = choose(board, request.scenario.as_deref())?;
     let folder = match &request.keep {
-        Some(folder) => std::path::absolute(folder)?.join(BOARD),
-        None => workspace.products("runs")?.join(BOARD),
+        Some(folder) => std::path::absolute(folder)?.join(board.name()),
+        None => workspace.products("runs")?.join(board.name()),
     };
-    let supply = Supply::gather(workspace, hosttool, &folder)?;
+    let supply = Supply::gather(workspace, board, hosttool, &folder)?;
     let limit = calibrate(&supply)?;
     let mut rows = Vec::new();
     for scenario in chosen {
@@ -58,12 +54,12 @@ pub(crate) fn run(workspace: &Workspace, request: &Request, hosttool: &Path) -> 
     Ok(rows)
 }
 
-fn choose(name: Option<&str>) -> Result<Vec<Scenario>> {
+fn choose(board: Board, name: Option<&str>) -> Result<Vec<Scenario>> {
     let mut all = scenarios();
     if let Some(name) = name {
         let names: Vec<&str> = all.iter().map(|scenario| scenario.name).collect();
         if !names.contains(&name) {
-            bail!("there is no scenario {name} on {BOARD}; the scenarios are {}", names.join(", "));
+            bail!("there is no scenario {name} on {}; the scenarios are {}", board.name(), names.join(", "));
         }
         all.retain(|scenario| scenario.name == name);
     }
@@ -74,23 +70,40 @@ fn choose(name: Option<&str>) -> Result<Vec<Scenario>> {
 fn calibrate(supply: &Supply) -> Result<Duration> {
     let first = scenarios().into_iter().next().context("there are no scenarios")?;
     let shown = show(supply, &first, UNHURRIED)?;
-    if let Some(complaint) = first.complaint(&shown) {
-        bail!("the calibration boot on {BOARD} fails:\n{complaint}");
+    if let Some(complaint) = first.complaint(supply.board(), &shown) {
+        bail!("the calibration boot on {} fails:\n{complaint}", supply.board().name());
     }
     Ok(shown.wall * BOOTS_OF_TIME + GRACE)
 }
 
-/// Runs a scenario. What goes wrong in preparing it fails it too.
+/// Runs a scenario, where the board has what it is about. What goes wrong in preparing it fails it too.
 fn row(supply: &Supply, scenario: &Scenario, limit: Duration) -> Row {
-    let started = Instant::now();
-    let (outcome, detail) = match show(supply, scenario, limit) {
-        Ok(shown) => scenario.complaint(&shown).map_or_else(|| (Outcome::Pass, String::new()), |complaint| (Outcome::Fail, complaint)),
-        Err(error) => (Outcome::Fail, format!("{error:#}")),
+    let (started, board) = (Instant::now(), supply.board());
+    let (outcome, detail) = match board.lacks_watchdog().filter(|_| scenario.needs_watchdog()) {
+        Some(reason) => (Outcome::NotApplicable, reason.to_owned()),
+        None => judge(supply, scenario, limit),
     };
-    Row { board: BOARD, scenario: scenario.name, outcome, detail, seconds: started.elapsed().as_secs_f64() }
+    Row { board: board.name(), scenario: scenario.name, outcome, detail, seconds: started.elapsed().as_secs_f64() }
+}
+
+fn judge(supply: &Supply, scenario: &Scenario, limit: Duration) -> (Outcome, String) {
+    match show(supply, scenario, limit) {
+        Ok(shown) => {
+            let complaint = scenario.complaint(supply.board(), &shown);
+            complaint.map_or_else(|| (Outcome::Pass, String::new()), |complaint| (Outcome::Fail, complaint))
+        }
+        Err(error) => (Outcome::Fail, format!("{error:#}")),
+    }
 }
 
 fn show(supply: &Supply, scenario: &Scenario, limit: Duration) -> Result<Shown> {
     let disk = supply.disk(scenario)?;
-    machine::run(&Run { loader: supply.loader(), disk: disk.as_deref(), hardware: scenario.hardware, folder: supply.folder(), limit })
+    machine::run(&Run {
+        board: supply.board(),
+        loader: supply.loader(),
+        disk: disk.as_deref(),
+        hardware: scenario.hardware,
+        folder: supply.folder(),
+        limit,
+    })
 }

@@ -10,16 +10,19 @@ use super::debian::Packages;
 use super::disk::{Slot, apply};
 use super::initramfs::archive;
 use super::table::{Image, Scenario, Signer};
-use super::{BOARD, loader};
+use super::{Board, loader};
 use crate::workspace::Workspace;
 use crate::{firmware, process};
 
 /// What every image of these scenarios says on its command line, before anything else.
-const COMMAND_LINE: &str = "console=ttyAMA0 quiet panic=-1";
+fn command_line(board: Board) -> String {
+    format!("console={} quiet panic=-1", board.console())
+}
 
 /// Everything that scenarios are made of.
 pub(super) struct Supply {
     workspace: Workspace,
+    board: Board,
     hosttool: PathBuf,
     folder: PathBuf,
     layout: Layout,
@@ -29,13 +32,18 @@ pub(super) struct Supply {
 
 impl Supply {
     /// Builds the loader and fetches the kernel.
-    pub(super) fn gather(workspace: &Workspace, hosttool: &Path, folder: &Path) -> Result<Self> {
+    pub(super) fn gather(workspace: &Workspace, board: Board, hosttool: &Path, folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("can not make the folder {}", folder.display()))?;
-        let layout = Layout::read(&workspace.path(&format!("qemu-boards/{BOARD}/layout.toml"))).with_context(|| format!("board {BOARD}"))?;
+        let layout = Layout::read(&layout_path(workspace, board)).with_context(|| format!("board {}", board.name()))?;
+        let base = layout.loader_address().context("the layout gives the loader no address")?;
         let loader = folder.join("loader.bin");
-        std::fs::write(&loader, loader::flat(&std::fs::read(firmware::linux_loader(workspace)?)?)?)?;
-        let packages = Packages::gather(workspace)?;
-        Ok(Self { workspace: workspace.clone(), hosttool: hosttool.to_owned(), folder: folder.to_owned(), layout, loader, packages })
+        std::fs::write(&loader, loader::flat(&std::fs::read(firmware::linux_loader(workspace, board)?)?, base)?)?;
+        let packages = Packages::gather(workspace, board)?;
+        Ok(Self { workspace: workspace.clone(), board, hosttool: hosttool.to_owned(), folder: folder.to_owned(), layout, loader, packages })
+    }
+
+    pub(super) const fn board(&self) -> Board {
+        self.board
     }
 
     pub(super) fn loader(&self) -> &Path {
@@ -56,7 +64,7 @@ impl Supply {
         let Some(disk) = &scenario.disk else { return Ok(None) };
         let path = self.disk_path(scenario.name);
         let mut command = Command::new(&self.hosttool);
-        command.args(["assemble", "--gpt", "--layout"]).arg(self.layout_path()).arg("-o").arg(&path);
+        command.args(["assemble", "--gpt", "--layout"]).arg(layout_path(&self.workspace, self.board)).arg("-o").arg(&path);
         for (slot, image) in [(Slot::A, disk.a), (Slot::B, disk.b)] {
             if let Some(image) = image {
                 command.arg("--slot").arg(format!("{}={}", slot.name(), self.image(&image)?.display()));
@@ -73,17 +81,13 @@ impl Supply {
         Ok(Some(path))
     }
 
-    fn layout_path(&self) -> PathBuf {
-        self.workspace.path(&format!("qemu-boards/{BOARD}/layout.toml"))
-    }
-
     /// The packed and signed image. It is made once.
     fn image(&self, image: &Image) -> Result<PathBuf> {
         let name = format!("{}-{}-{}", image.version, image.userspace.name(), image.signer.name());
         let path = self.folder.join(format!("{name}.slot"));
         let (initrd, line) = (path.with_extension("initrd"), path.with_extension("line"));
         std::fs::write(&initrd, archive(&std::fs::read(self.packages.busybox())?, image.userspace))?;
-        std::fs::write(&line, COMMAND_LINE)?;
+        std::fs::write(&line, command_line(self.board))?;
         let mut pack = Command::new(&self.hosttool);
         pack.args(["pack", "--product", &self.layout.product, "--version", image.version, "--security-counter", "1", "-o"]).arg(&path);
         for (kind, file) in [("kernel", self.packages.kernel()?), ("initrd", initrd), ("command-line", line)] {
@@ -99,6 +103,10 @@ impl Supply {
         // The time of packing is part of a header; scenarios are the same every time.
         process::output_of(command.env("SOURCE_DATE_EPOCH", "1700000000")).map(|_| ())
     }
+}
+
+fn layout_path(workspace: &Workspace, board: Board) -> PathBuf {
+    workspace.path(&format!("qemu-boards/{}/layout.toml", board.name()))
 }
 
 impl Signer {

@@ -1,5 +1,6 @@
 //! The situations, and what the console must show in each.
 
+use super::board::Board;
 use super::disk::{Change, Slot};
 use super::initramfs::Userspace;
 use super::machine::{End, Hardware, Shown};
@@ -12,7 +13,8 @@ pub(crate) struct Scenario {
     pub(crate) disk: Option<Disk>,
     pub(crate) changes: Vec<Change>,
     pub(crate) hardware: Hardware,
-    /// Lines that must come, in this order; others may come between them. Each is the beginning of a whole line.
+    /// Lines that must come, in this order; others may come between them. Each is the beginning of a whole line, with the board's own words in
+    /// braces ([`Board::shows`]).
     pub(crate) expected: Vec<&'static str>,
     /// Beginnings of lines that must not come.
     pub(crate) forbidden: Vec<&'static str>,
@@ -60,10 +62,16 @@ const BAD_SECTOR: u64 = 0x20_0000 / 512 + 20_000;
 const BOTH: Disk = Disk { a: Some(GOOD), b: Some(NEXT), confirmed: &[Slot::A], trial: None };
 
 impl Scenario {
+    /// Whether nothing but a watchdog ends what it is about.
+    pub(super) fn needs_watchdog(&self) -> bool {
+        self.expected.iter().any(|line| line.ends_with(WATCHDOG_RESET))
+    }
+
     /// What is wrong with what a run showed, with all of it below.
-    pub(super) fn complaint(&self, shown: &Shown) -> Option<String> {
+    pub(super) fn complaint(&self, board: Board, shown: &Shown) -> Option<String> {
         let mut lines = shown.lines.iter();
-        let missing = self.expected.iter().find(|beginning| !lines.any(|line| line.starts_with(**beginning)));
+        let mut expected = self.expected.iter().filter_map(|line| board.shows(line));
+        let missing = expected.find(|beginning| !lines.any(|line| line.starts_with(beginning)));
         let unwanted = shown.lines.iter().find(|line| self.forbidden.iter().any(|beginning| line.starts_with(beginning)));
         let complaint = match (missing, unwanted) {
             (Some(beginning), _) => format!("no line begins with {beginning:?} where it must"),
@@ -74,6 +82,9 @@ impl Scenario {
         Some(format!("{complaint}\nconsole ({:?} after {:.1} s):\n{}", shown.end, shown.wall.as_secs_f64(), shown.lines.join("\n")))
     }
 }
+
+/// How a line of a loader goes on that a watchdog started.
+const WATCHDOG_RESET: &str = "reset=watchdog";
 
 /// All of them. The first one is the calibration too.
 pub(crate) fn scenarios() -> Vec<Scenario> {
@@ -92,12 +103,12 @@ fn confirmed_boot() -> Scenario {
         changes: vec![],
         hardware: ORDINARY,
         expected: vec![
-            "twinslot: loader 1 on virt-aarch64, reset=power-on",
+            "twinslot: loader 1 on {board}, reset=power-on",
             "twinslot: TEST KEYS",
-            "twinslot: sha-256 by instructions",
+            "twinslot: sha-256 by {hash}",
             "twinslot: examined slot=a verified",
             "twinslot: boot slot=a why=confirmed",
-            "init: cmdline console=ttyAMA0 quiet panic=-1 twinslot.slot=a rauc.slot=A",
+            "init: cmdline console={console} quiet panic=-1 twinslot.slot=a rauc.slot=A",
             "init: twinslot,handoff=545748414e444f460100",
             "init: twinslot,phase=confirmed",
             "init: twinslot,reset-cause=power-on",
@@ -161,7 +172,7 @@ fn other_slot() -> Vec<Scenario> {
         expected: vec![
             found,
             "twinslot: boot slot=b why=fallback",
-            "init: cmdline console=ttyAMA0 quiet panic=-1 twinslot.slot=b rauc.slot=B",
+            "init: cmdline console={console} quiet panic=-1 twinslot.slot=b rauc.slot=B",
             verdict,
             "init: done",
         ],
@@ -227,7 +238,7 @@ fn reverts() -> Vec<Scenario> {
         end: End::Off,
     };
     vec![
-        revert("trial-hangs", Userspace::Hangs, "init: hangs", "twinslot: loader 1 on virt-aarch64, reset=watchdog"),
-        revert("trial-panics", Userspace::Exits, "init: exits", "twinslot: loader 1 on virt-aarch64, reset=software"),
+        revert("trial-hangs", Userspace::Hangs, "init: hangs", "twinslot: loader 1 on {board}, reset=watchdog"),
+        revert("trial-panics", Userspace::Exits, "init: exits", "twinslot: loader 1 on {board}, reset=software"),
     ]
 }

@@ -1,0 +1,114 @@
+//! The boards that boot Linux, and what differs between them.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
+/// A board that boots Linux.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Board {
+    Aarch64,
+    Riscv64,
+}
+
+/// The firmware in machine mode that starts the riscv64 loader, from Debian's package opensbi.
+pub(crate) const OPENSBI: &str = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin";
+
+/// How a line begins that a board without a watchdog never shows.
+const ARMED: &str = "twinslot: watchdog armed";
+
+impl Board {
+    pub(crate) const ALL: [Self; 2] = [Self::Aarch64, Self::Riscv64];
+
+    /// The board of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|board| board.name() == name)
+    }
+
+    /// The name of the loader's package, of its folder and of the board.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "virt-aarch64",
+            Self::Riscv64 => "virt-riscv64",
+        }
+    }
+
+    /// The target that its loader is built for.
+    pub(crate) const fn target(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "aarch64-unknown-none",
+            Self::Riscv64 => "riscv64gc-unknown-none-elf",
+        }
+    }
+
+    /// Debian's name of the architecture.
+    pub(super) const fn architecture(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "arm64",
+            Self::Riscv64 => "riscv64",
+        }
+    }
+
+    /// Linux's name of the console.
+    pub(super) const fn console(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "ttyAMA0",
+            Self::Riscv64 => "ttyS0",
+        }
+    }
+
+    /// Why nothing resets this machine when it hangs; `None` where a watchdog does.
+    pub(super) const fn lacks_watchdog(self) -> Option<&'static str> {
+        match self {
+            Self::Aarch64 => None,
+            Self::Riscv64 => Some("Debian's riscv64 kernels have no watchdog driver, so the board has none and says TrialsMayHang"),
+        }
+    }
+
+    /// A line of the table as this board must show it; `None` when it never does.
+    pub(super) fn shows(self, line: &str) -> Option<String> {
+        if self.lacks_watchdog().is_some() && line.starts_with(ARMED) {
+            return None;
+        }
+        let hash = match self {
+            Self::Aarch64 => "instructions",
+            Self::Riscv64 => "software",
+        };
+        Some(line.replace("{board}", self.name()).replace("{console}", self.console()).replace("{hash}", hash))
+    }
+
+    pub(super) const fn emulator(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "qemu-system-aarch64",
+            Self::Riscv64 => "qemu-system-riscv64",
+        }
+    }
+
+    /// The machine, its processor, and what starts at reset.
+    pub(super) fn describe(self, command: &mut Command, loader: &Path) {
+        let (processor, start): (&[&str], [&OsStr; 2]) = match self {
+            Self::Aarch64 => (&["-cpu", "cortex-a53", "-device", "i6300esb"], ["-bios".as_ref(), loader.as_ref()]),
+            Self::Riscv64 => (&["-cpu", "rv64", "-bios", OPENSBI], ["-kernel".as_ref(), loader.as_ref()]),
+        };
+        command.args(["-M", "virt"]).args(processor).args(start);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_table_names_the_board_its_console_and_how_it_hashes() {
+        let line = "{board} console={console} sha-256 by {hash}";
+        assert_eq!(Board::Aarch64.shows(line).as_deref(), Some("virt-aarch64 console=ttyAMA0 sha-256 by instructions"));
+        assert_eq!(Board::Riscv64.shows(line).as_deref(), Some("virt-riscv64 console=ttyS0 sha-256 by software"));
+    }
+
+    #[test]
+    fn only_a_board_with_a_watchdog_arms_one() {
+        assert_eq!(Board::Aarch64.shows("twinslot: watchdog armed").as_deref(), Some("twinslot: watchdog armed"));
+        assert_eq!(Board::Riscv64.shows("twinslot: watchdog armed"), None);
+        assert_eq!(Board::Riscv64.shows("twinslot: boot slot=b").as_deref(), Some("twinslot: boot slot=b"));
+    }
+}
