@@ -2,16 +2,19 @@
 //!
 //! Guarantee: no tree, however damaged, does more than give a [`TreeError`]. The tree for Linux is the given one, compacted, with the loader's
 //! page reserved and the properties of `/chosen` that the loader is responsible for; everything else in it is as it was.
+//!
+//! Own code, in a fifth of what a crate for all of a tree's uses takes of the loader; its tests have `dtc` and `fdtget` at the other end.
 
-mod pack;
+mod blocks;
+mod edit;
 
 use core::fmt;
 
-use dtoolkit::fdt::{Fdt, FdtNode};
-use dtoolkit::fdt_mut::{FdtMut, SliceBuffer};
-use dtoolkit::{Node as _, ToPropertyValue};
 use heapless::Vec;
 use twinslot_bootloader::load::Span;
+
+use blocks::{Blocks, Token, word};
+pub use edit::LinuxTree;
 
 /// Most ranges of memory that a machine may have, and most that may be reserved.
 pub const MAX_RANGES: usize = 16;
@@ -22,13 +25,13 @@ pub type Ranges = Vec<Span, MAX_RANGES>;
 /// How many bytes the tree has whose header these are; `None` without the header of a tree.
 #[must_use]
 pub fn claimed_size(head: &[u8]) -> Option<usize> {
-    pack::total_size(head)
+    blocks::claimed_size(head)
 }
 
 /// The tree that the machine was started with.
 #[derive(Clone, Copy)]
 pub struct MachineTree<'a> {
-    fdt: Fdt<'a>,
+    blocks: Blocks<'a>,
 }
 
 impl<'a> MachineTree<'a> {
@@ -37,15 +40,13 @@ impl<'a> MachineTree<'a> {
     /// # Errors
     /// There is none, or it is damaged.
     pub fn read(bytes: &'a [u8]) -> Result<Self, TreeError> {
-        let size = pack::total_size(bytes).ok_or(TreeError::Absent)?;
-        let exact = bytes.get(..size).ok_or(TreeError::TooLarge)?;
-        Ok(Self { fdt: Fdt::new(exact).map_err(|_| TreeError::Malformed)? })
+        Blocks::read(bytes).map(|blocks| Self { blocks })
     }
 
     /// Its bytes.
     #[must_use]
-    pub fn bytes(&self) -> &'a [u8] {
-        self.fdt.data()
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.blocks.bytes
     }
 
     /// The machine's memory.
@@ -54,9 +55,7 @@ impl<'a> MachineTree<'a> {
     /// It says nothing about memory, or more than fits.
     pub fn memory(&self) -> Result<Ranges, TreeError> {
         let mut ranges = Ranges::new();
-        for node in self.fdt.root().children().filter(|node| is_memory(node.name())) {
-            push_registers(node, &mut ranges)?;
-        }
+        self.registers(&ROOT, is_memory, &mut ranges)?;
         if ranges.is_empty() { Err(TreeError::NoMemory) } else { Ok(ranges) }
     }
 
@@ -66,39 +65,90 @@ impl<'a> MachineTree<'a> {
     /// There are more ranges than fit.
     pub fn reserved(&self) -> Result<Ranges, TreeError> {
         let mut ranges = Ranges::new();
-        for reservation in self.fdt.memory_reservations() {
-            push(&mut ranges, reservation.address(), reservation.size())?;
-        }
-        if let Some(node) = self.fdt.find_node("/reserved-memory") {
-            for child in node.children() {
-                push_registers(child, &mut ranges)?;
+        self.blocks.each_reservation(|taken| push(&mut ranges, taken))?;
+        self.registers(&RESERVED_MEMORY, |_| true, &mut ranges)?;
+        Ok(ranges)
+    }
+
+    /// Adds the ranges in the `reg` of those nodes right below `parent` whose name is wanted. A node without one has none.
+    #[inline(never)]
+    fn registers(&self, parent: &Parent, is_wanted: fn(&[u8]) -> bool, ranges: &mut Ranges) -> Result<(), TreeError> {
+        let child = parent.depth + 1;
+        let mut cells = Cells::WITHOUT_PROPERTIES;
+        let (mut in_parent, mut in_wanted) = (false, false);
+        let mut walk = self.blocks.walk();
+        loop {
+            match walk.next()? {
+                Token::Begin(name) if walk.depth == parent.depth => {
+                    in_parent = name == parent.name;
+                    cells = Cells::WITHOUT_PROPERTIES;
+                }
+                Token::Begin(name) if walk.depth == child => in_wanted = in_parent && is_wanted(name),
+                Token::Property(b"#address-cells", value) if walk.depth == parent.depth && in_parent => cells.address = number_of_cells(value)?,
+                Token::Property(b"#size-cells", value) if walk.depth == parent.depth && in_parent => cells.size = number_of_cells(value)?,
+                Token::Property(b"reg", value) if walk.depth == child && in_wanted => push_registers(value, cells, ranges)?,
+                Token::Over => return Ok(()),
+                _ => {}
             }
         }
-        Ok(ranges)
+    }
+}
+
+/// A node whose children are looked at.
+struct Parent {
+    name: &'static [u8],
+    /// The root's is 1.
+    depth: usize,
+}
+
+const ROOT: Parent = Parent { name: b"", depth: 1 };
+const RESERVED_MEMORY: Parent = Parent { name: b"reserved-memory", depth: 2 };
+
+/// How many cells of 32 bits an address and a size have in the `reg` of a node's children.
+#[derive(Clone, Copy)]
+struct Cells {
+    address: usize,
+    size: usize,
+}
+
+impl Cells {
+    /// Source: Devicetree Specification, release 0.4, section 2.3.5.
+    const WITHOUT_PROPERTIES: Self = Self { address: 2, size: 1 };
+}
+
+/// Numbers of more than 64 bits are not for memory.
+fn number_of_cells(value: &[u8]) -> Result<usize, TreeError> {
+    match word(value, 0) {
+        Some(cells @ 0..=2) if value.len() == size_of::<u32>() => Ok(cells as usize),
+        _ => Err(TreeError::Malformed),
     }
 }
 
 /// `memory` or `memory@40000000`, and no other node whose name begins so.
-fn is_memory(name: &str) -> bool {
-    name.strip_prefix("memory").is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+fn is_memory(name: &[u8]) -> bool {
+    name.strip_prefix(b"memory").is_some_and(|rest| matches!(rest.first(), None | Some(b'@')))
 }
 
-/// The ranges of a node's `reg`; a node without one has none.
-fn push_registers(node: FdtNode<'_>, ranges: &mut Ranges) -> Result<(), TreeError> {
-    let Some(registers) = node.reg().map_err(|_| TreeError::Malformed)? else { return Ok(()) };
-    for register in registers {
-        let address = register.address::<u64>().map_err(|_| TreeError::Malformed)?;
-        let size = register.size::<u64>().map_err(|_| TreeError::Malformed)?;
-        push(ranges, address, size)?;
+/// Adds the ranges of a `reg`: an address and a size each.
+fn push_registers(value: &[u8], cells: Cells, ranges: &mut Ranges) -> Result<(), TreeError> {
+    let mut words = value.as_chunks::<4>().0.iter().map(|word| u64::from(u32::from_be_bytes(*word)));
+    let entry = (cells.address + cells.size) * size_of::<u32>();
+    if entry == 0 || !value.len().is_multiple_of(entry) {
+        return Err(TreeError::Malformed);
+    }
+    let mut number = |cells| words.by_ref().take(cells).fold(0, |number, word| number << 32 | word);
+    for _ in 0..value.len() / entry {
+        let (start, len) = (number(cells.address), number(cells.size));
+        push(ranges, Span { start, len })?;
     }
     Ok(())
 }
 
-fn push(ranges: &mut Ranges, start: u64, len: u64) -> Result<(), TreeError> {
-    if len == 0 {
+fn push(ranges: &mut Ranges, range: Span) -> Result<(), TreeError> {
+    if range.len == 0 {
         return Ok(());
     }
-    ranges.push(Span { start, len }).map_err(|_| TreeError::TooManyRanges)
+    ranges.push(range).map_err(|_| TreeError::TooManyRanges)
 }
 
 /// The value of a property.
@@ -114,60 +164,15 @@ pub enum Value<'a> {
     Wide(u64),
 }
 
-impl ToPropertyValue for Value<'_> {
-    fn property_value_len(&self) -> usize {
+impl Value<'_> {
+    /// Bytes that it takes in a tree.
+    const fn len(&self) -> usize {
         match self {
-            Self::Text(text) => text.property_value_len(),
+            Self::Text(text) => text.len() + 1,
             Self::Bytes(bytes) => bytes.len(),
             Self::Number(number) => size_of_val(number),
             Self::Wide(number) => size_of_val(number),
         }
-    }
-
-    fn write_property_value(&self, buffer: &mut [u8]) {
-        match self {
-            Self::Text(text) => text.write_property_value(buffer),
-            Self::Bytes(bytes) => bytes.write_property_value(buffer),
-            Self::Number(number) => number.write_property_value(buffer),
-            Self::Wide(number) => number.write_property_value(buffer),
-        }
-    }
-}
-
-/// The tree for Linux, under construction in a buffer.
-pub struct LinuxTree<'a> {
-    fdt: FdtMut<SliceBuffer<'a>>,
-}
-
-impl<'a> LinuxTree<'a> {
-    /// A copy of `source` in `target`, with `kept` reserved: Linux uses what is in there for nothing.
-    ///
-    /// # Errors
-    /// The source is damaged, lacks `/chosen`, or does not fit.
-    pub fn begin(source: &[u8], kept: Span, target: &'a mut [u8]) -> Result<Self, TreeError> {
-        let source = MachineTree::read(source)?;
-        pack::pack(source.fdt, kept, target)?;
-        let buffer = SliceBuffer::new(target).map_err(|_| TreeError::Malformed)?;
-        let mut fdt = FdtMut::new(buffer).map_err(|_| TreeError::Malformed)?;
-        fdt.find_node_mut("/chosen").ok_or(TreeError::NoChosen)?;
-        Ok(Self { fdt })
-    }
-
-    /// Sets a property of `/chosen`, in place of one of that name.
-    ///
-    /// # Errors
-    /// The buffer is full.
-    #[inline(never)]
-    pub fn choose(&mut self, name: &str, value: Value<'_>) -> Result<(), TreeError> {
-        let mut chosen = self.fdt.find_node_mut("/chosen").ok_or(TreeError::NoChosen)?;
-        chosen.remove_property(name);
-        chosen.add_property(name, value).map(|_| ()).map_err(|_| TreeError::TooLarge)
-    }
-
-    /// Ends the edits; gives the finished tree's size in bytes.
-    pub fn finish(mut self) -> usize {
-        self.fdt.compact();
-        self.fdt.as_read_only().data().len()
     }
 }
 
@@ -188,16 +193,24 @@ pub enum TreeError {
     NoChosen,
 }
 
-impl fmt::Display for TreeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl TreeError {
+    /// What is wrong, and what to do.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
             Self::Absent => "no device tree where the machine leaves it",
             Self::Malformed => "the device tree is damaged",
             Self::TooLarge => "the device tree is larger than the memory that the layout has for it",
             Self::NoMemory => "the device tree names no memory",
             Self::TooManyRanges => "the device tree names more ranges of memory than the loader keeps",
             Self::NoChosen => "the device tree has no /chosen; add an empty one",
-        })
+        }
+    }
+}
+
+impl fmt::Display for TreeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 

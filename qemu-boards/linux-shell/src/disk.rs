@@ -57,9 +57,11 @@ pub enum DiskError {
     TooSmall,
 }
 
-impl fmt::Display for DiskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl DiskError {
+    /// What happened, and what to do.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
             Self::Absent => "no virtio disk was found; attach one",
             Self::Ambiguous => "there is more than one virtio disk; give the one with the slots the serial number twinslot",
             Self::NotVirtio => "the disk does not start as a virtio block device; attach it as virtio-blk-device",
@@ -68,7 +70,13 @@ impl fmt::Display for DiskError {
             Self::Unsupported => "the disk does not know this operation",
             Self::Restless => "the disk does not stop after a reset; it is not used again in this boot",
             Self::TooSmall => "the disk ends before the layout does; attach the disk that hosttool assembled",
-        })
+        }
+    }
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 
@@ -85,6 +93,18 @@ pub enum Operation {
     Flush,
 }
 
+impl Operation {
+    /// Its name, for the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Flush => "flush",
+        }
+    }
+}
+
 /// A failure with its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failure {
@@ -94,17 +114,6 @@ pub struct Failure {
     pub sector: u64,
     /// What happened.
     pub error: DiskError,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let operation = match self.operation {
-            Operation::Read => "read",
-            Operation::Write => "write",
-            Operation::Flush => "flush",
-        };
-        write!(f, "disk {operation} at sector {}: {}", self.sector, self.error)
-    }
 }
 
 /// A disk that remembers what it did not do: the storage port can only say that something failed.

@@ -2,11 +2,11 @@
 //!
 //! Guarantee: whatever is wrong - disk, device tree, images - ends in a line on the console that names it.
 
-mod console;
 mod ports;
 
 use core::sync::atomic::AtomicU32;
 
+use twinslot_bootloader::LOADER_VERSION;
 use twinslot_bootloader::anchor::TrustAnchor;
 use twinslot_bootloader::boot::{Config, Outcome, Ports, WatchdogUse, boot};
 use twinslot_bootloader::crypto::{Crypto, PublicKey};
@@ -18,6 +18,7 @@ use twinslot_bootloader::journal::Policy;
 use twinslot_bootloader::load::{Bootable, Memory as _, Span};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 
+use crate::console::Line;
 use crate::device_tree::{LinuxTree, MachineTree, TreeError, Value};
 use crate::disk::{Disk, DiskError, WatchedDisk};
 use crate::handoff::{booted_name, command_line, publish};
@@ -26,7 +27,6 @@ use crate::machine::{Machine, Watchdog};
 use crate::memory::{ImageMemory, MemoryPlan, Vouched};
 use crate::power;
 use crate::storage::Regions;
-use console::line;
 
 /// Seconds from a trial's start to its confirm, and from a halt that may be over by itself to the next start.
 const DEADLINE_SECONDS: u32 = 60;
@@ -90,13 +90,14 @@ enum Stop {
 pub fn run<M: Machine, W: Watchdog, D: Disk, C: Crypto>(hardware: Hardware<'_, M, W, D, C>, build: &Build<'_>) -> ! {
     let machine = hardware.machine;
     let stop = start(hardware, build);
-    match stop {
-        Stop::Disk(error) => line(machine, format_args!("halt: {error}")),
-        Stop::Tree(error) => line(machine, format_args!("halt: {error}")),
-        Stop::Memory => line(machine, format_args!("halt: there are more ranges of memory than the loader keeps; name fewer in the layout")),
-        Stop::Anchor => line(machine, format_args!("halt: the compiled-in trust anchor is not valid; build the loader with a vetted trust file")),
-        Stop::Undecided => {}
-    }
+    let words = match stop {
+        Stop::Disk(error) => error.text(),
+        Stop::Tree(error) => error.text(),
+        Stop::Memory => "there are more ranges of memory than the loader keeps; name fewer in the layout",
+        Stop::Anchor => "the compiled-in trust anchor is not valid; build the loader with a vetted trust file",
+        Stop::Undecided => machine.stop(),
+    };
+    drop(Line::new(machine).text("halt: ").text(words));
     machine.stop()
 }
 
@@ -139,7 +140,7 @@ fn start<M: Machine, W: Watchdog, D: Disk, C: Crypto>(hardware: Hardware<'_, M, 
         }
         Outcome::Recover | Outcome::Halt(_) => {
             let reason = handoff.halt_reason;
-            line(machine, format_args!("halt: code={} {reason}", reason.code()));
+            drop(Line::new(machine).text("halt: code=").number(reason.code().into()).text(" ").text(reason.text()));
             if reason == Reason::ReadError {
                 start_over(machine, &mut watchdog);
             }
@@ -151,18 +152,19 @@ fn start<M: Machine, W: Watchdog, D: Disk, C: Crypto>(hardware: Hardware<'_, M, 
 /// Has the machine reset after a while, where something can: what could not be read may be read then.
 fn start_over<M: Machine>(machine: &M, watchdog: &mut impl Watchdog) {
     if watchdog.start_over(DEADLINE_SECONDS).is_ok() {
-        line(machine, format_args!("the machine starts over in {DEADLINE_SECONDS} s"));
+        drop(Line::new(machine).text("the machine starts over in ").number(DEADLINE_SECONDS.into()).text(" s"));
     }
 }
 
 fn greet<M: Machine>(machine: &M, build: &Build<'_>, reset_cause: ResetCause, hash: &str) {
     // Whatever ran before may have left a line unfinished.
     machine.send("\r\n");
-    line(machine, format_args!("loader {} on {}, reset={}", twinslot_bootloader::LOADER_VERSION, build.board, reset_cause.name()));
+    let line = Line::new(machine).text("loader ").number(LOADER_VERSION.into()).text(" on ").text(build.board);
+    drop(line.text(", reset=").text(reset_cause.name()));
     if build.keys_are_published {
-        line(machine, format_args!("TEST KEYS"));
+        drop(Line::new(machine).text("TEST KEYS"));
     }
-    line(machine, format_args!("sha-256 by {hash}"));
+    drop(Line::new(machine).text("sha-256 by ").text(hash));
 }
 
 /// Reads the machine's tree and plans its memory.
@@ -213,7 +215,7 @@ fn hand_over<M: Machine>(
         tree.choose("linux,initrd-end", Value::Wide(initrd.address.saturating_add(initrd.len)))?;
     }
     publish(handoff, &mut tree)?;
-    tree.finish();
+    tree.finish()?;
     Ok(address)
 }
 
@@ -222,6 +224,6 @@ fn jump<M: Machine>(machine: &M, image: &Bootable, handoff: &Handoff, tree: u64)
     let image = core::hint::black_box(image);
     let Some(kernel) = image.part(Kind::Kernel).filter(|_| image.missing() == 0) else { return Stop::Undecided };
     let entry = kernel.entry.wrapping_add(u64::from(image.missing()));
-    line(machine, format_args!("boot slot={} why={}", booted_name(handoff.booted), handoff.why.name()));
+    drop(Line::new(machine).text("boot slot=").text(booted_name(handoff.booted)).text(" why=").text(handoff.why.name()));
     machine.start_kernel(entry, tree)
 }

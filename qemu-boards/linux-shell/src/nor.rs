@@ -19,8 +19,8 @@ pub const ERASE_SIZE: u32 = 64 * 1024;
 /// The most that one interrupted write may damage: a physical block of most disks.
 pub const TEAR_SIZE: u32 = 4096;
 
-/// What erased bytes read as.
-static ERASED: [u8; SECTOR] = [0xff; SECTOR];
+/// What erased bytes read as: as many as are written at once.
+const ERASED: [u8; TEAR_SIZE as usize] = [0xff; TEAR_SIZE as usize];
 
 /// A flash on a disk, with two extents unlocked for writing.
 #[derive(Debug)]
@@ -88,9 +88,10 @@ impl<D: Disk> NorFlash for DiskFlash<'_, D> {
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
         self.check_writable(from, to, ERASE_SIZE)?;
-        for offset in (from..to).step_by(ERASED.len()) {
+        let erased = ERASED;
+        for offset in (from..to).step_by(erased.len()) {
             let sector = sector_of(offset);
-            self.disk.attempt(Operation::Write, sector, |disk| disk.write(sector, &ERASED)).map_err(FlashError::Disk)?;
+            self.disk.attempt(Operation::Write, sector, |disk| disk.write(sector, &erased)).map_err(FlashError::Disk)?;
         }
         Ok(())
     }

@@ -59,9 +59,10 @@ struct Made {
 impl Made {
     fn by(edit: impl FnOnce(&mut LinuxTree<'_>) -> Result<(), TreeError>) -> Self {
         let mut room = vec![0; 0x1_0000];
-        let mut tree = LinuxTree::begin(&compiled(SOURCE, 0x10_0000), KEPT, &mut room).expect("a tree");
+        let source = compiled(SOURCE, 0x10_0000);
+        let mut tree = LinuxTree::begin(&source, KEPT, &mut room).expect("a tree");
         edit(&mut tree).expect("edits that fit");
-        let size = tree.finish();
+        let size = tree.finish().expect("a tree that fits");
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("tree.dtb"), &room[..size]).expect("a file");
         Self { folder }
@@ -172,10 +173,60 @@ fn trees_that_can_not_be_used_are_refused_by_name() {
     let bare = compiled("/dts-v1/; / { };", 0);
     assert_eq!(MachineTree::read(&bare).expect("a tree").memory(), Err(TreeError::NoMemory));
     assert_eq!(LinuxTree::begin(&bare, KEPT, &mut [0; 4096]).err(), Some(TreeError::NoChosen));
-    assert_eq!(LinuxTree::begin(&whole, KEPT, &mut [0; 256]).err(), Some(TreeError::TooLarge));
+    let two_roots = [&whole[..], &whole[..]].concat();
+    assert!(MachineTree::read(&two_roots).is_ok_and(|tree| tree.bytes() == whole), "what lies behind a tree is not part of it");
     let mut room = [0; 1024];
     let mut tree = LinuxTree::begin(&whole, KEPT, &mut room).expect("a tree that fits");
     assert_eq!(tree.choose("bootargs", Value::Bytes(&[b'x'; 1024])), Err(TreeError::TooLarge));
+}
+
+#[test]
+fn a_tree_fits_into_its_size_and_into_no_byte_less() {
+    let whole = compiled(SOURCE, 0);
+    let made = |room: &mut [u8]| {
+        let mut tree = LinuxTree::begin(&whole, KEPT, room)?;
+        tree.choose("bootargs", Value::Text("console=ttyAMA0"))?;
+        tree.finish()
+    };
+    let size = made(&mut [0; 4096]).expect("a tree that fits");
+    assert_eq!(made(&mut vec![0; size]), Ok(size));
+    for less in 0..size {
+        assert_eq!(made(&mut vec![0; less]), Err(TreeError::TooLarge), "{less} bytes");
+    }
+}
+
+#[test]
+fn what_others_left_in_the_loaders_properties_is_gone() {
+    let source = SOURCE.replace(
+        "stdout-path",
+        "twinslot,slot = \"b\"; linux,initrd-start = <1>; linux,initrd-end = <2>; linux,initrd = <3>; kaslr-seed = <4 5>; stdout-path",
+    );
+    let mut room = [0; 4096];
+    let source = compiled(&source, 0);
+    let mut tree = LinuxTree::begin(&source, KEPT, &mut room).expect("a tree");
+    tree.choose("twinslot,phase", Value::Text("trial")).expect("a property that fits");
+    let size = tree.finish().expect("a tree that fits");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tree.dtb");
+    std::fs::write(&path, &room[..size]).expect("a file");
+    let listed = run(Command::new("fdtget").arg("-p").arg(&path).arg("/chosen")).stdout;
+    assert_eq!(String::from_utf8_lossy(&listed), "twinslot,phase\nlinux,initrd\nkaslr-seed\nstdout-path\n");
+    assert_eq!(shown(&path, "x", "/chosen", "kaslr-seed"), "4 5");
+    assert_eq!(shown(&path, "x", "/memory-controller@1", "reg"), "0 1 0 1");
+}
+
+#[test]
+fn cells_are_those_of_the_parent() {
+    let bytes = compiled(
+        "/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; memory { reg = <0x80000000 0x1000>; };
+         reserved-memory { #address-cells = <2>; #size-cells = <1>; a { reg = <1 2 3>; }; };
+         pcie { #address-cells = <3>; #size-cells = <2>; };
+         soc { reserved-memory { b { reg = <9 9>; }; }; memory@1 { reg = <1 1>; }; }; };",
+        0,
+    );
+    let tree = MachineTree::read(&bytes).expect("a tree");
+    assert_eq!(tree.memory().expect("memory").as_slice(), [Span { start: 0x8000_0000, len: 0x1000 }]);
+    assert_eq!(tree.reserved().expect("reservations").as_slice(), [Span { start: 0x1_0000_0002, len: 3 }]);
 }
 
 #[test]
@@ -187,7 +238,10 @@ fn no_damaged_tree_does_more_than_give_an_error() {
             let mut damaged = whole.clone();
             damaged[at] ^= flip;
             let mut room = vec![0; 0x1_0000];
-            let made = LinuxTree::begin(&damaged, KEPT, &mut room).and_then(|mut tree| tree.choose("bootargs", Value::Text("x")));
+            let made = LinuxTree::begin(&damaged, KEPT, &mut room).and_then(|mut tree| {
+                tree.choose("bootargs", Value::Text("x"))?;
+                tree.finish()
+            });
             refused += usize::from(made.is_err());
             if let Ok(tree) = MachineTree::read(&damaged) {
                 let _ = (tree.memory(), tree.reserved());

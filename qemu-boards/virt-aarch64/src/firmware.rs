@@ -12,6 +12,7 @@ mod sha256;
 mod start;
 mod watchdog;
 
+use linux_shell::console::Line;
 use linux_shell::loader::{Build, run};
 use linux_shell::machine::Machine as _;
 use twinslot_bootloader::boot::WatchdogUse;
@@ -44,6 +45,6 @@ fn main() -> ! {
 /// Words and place of a panic would bring tens of KB of formatting code and file names into the loader (4.5 KB for the place alone).
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    console::say(format_args!("the loader panicked"));
+    drop(Line::new(&Virt).text("halt: the loader panicked"));
     Virt.stop()
 }

@@ -1,14 +1,13 @@
 //! The machine port of the loader library: watchdog, clock, and a line for every event.
 
-use core::fmt;
-
 use twinslot_bootloader::boot::{self, Arming, Event, NoWatchdog};
 use twinslot_bootloader::crypto::Digest;
 use twinslot_bootloader::decide::Knowledge;
 use twinslot_bootloader::image::manifest::Kind;
+use twinslot_bootloader::journal::CommitError;
 
 use super::DEADLINE_SECONDS;
-use super::console::line;
+use crate::console::Line;
 use crate::disk::{Disk, WatchedDisk};
 use crate::machine::{Machine, Watchdog};
 
@@ -24,10 +23,19 @@ impl<'a, M: Machine, W: Watchdog, D: Disk> Reporter<'a, M, W, D> {
         Self { machine, watchdog, disk }
     }
 
+    fn line(&self, beginning: &str) -> Line<'a, M> {
+        Line::new(self.machine).text(beginning)
+    }
+
+    fn say(&self, words: &str) {
+        drop(self.line(words));
+    }
+
     /// Tells what the disk did not do since this was called last.
     pub(super) fn tell_failure(&self) {
         if let Some(failure) = self.disk.take_failure() {
-            line(self.machine, format_args!("{failure}"));
+            let line = self.line("disk ").text(failure.operation.name());
+            let _ = line.text(" at sector ").number(failure.sector).text(": ").text(failure.error.text());
         }
     }
 }
@@ -35,7 +43,7 @@ impl<'a, M: Machine, W: Watchdog, D: Disk> Reporter<'a, M, W, D> {
 impl<M: Machine, W: Watchdog, D: Disk> boot::Machine for Reporter<'_, M, W, D> {
     fn arm_watchdog(&mut self, _: Arming) -> Result<(), NoWatchdog> {
         self.watchdog.arm(DEADLINE_SECONDS)?;
-        line(self.machine, format_args!("watchdog armed, {DEADLINE_SECONDS} s"));
+        let _ = self.line("watchdog armed, ").number(DEADLINE_SECONDS.into()).text(" s");
         Ok(())
     }
 
@@ -50,31 +58,40 @@ impl<M: Machine, W: Watchdog, D: Disk> boot::Machine for Reporter<'_, M, W, D> {
     fn event(&mut self, event: &Event) {
         self.tell_failure();
         match *event {
-            Event::JournalLost => line(self.machine, format_args!("journal: holds no valid record")),
-            Event::JournalRepaired => line(self.machine, format_args!("journal: repaired")),
-            Event::CommitFailed(error) => line(self.machine, format_args!("journal: a commit failed: {error}")),
-            Event::Committed { sequence } => line(self.machine, format_args!("journal: committed sequence={sequence}")),
+            Event::JournalLost => self.say("journal: holds no valid record"),
+            Event::JournalRepaired => self.say("journal: repaired"),
+            Event::CommitFailed(error) => drop(self.line("journal: a commit failed: ").text(commit_failure(error))),
+            Event::Committed { sequence } => drop(self.line("journal: committed sequence=").number(sequence)),
             Event::Reverted(revert) => {
-                let (slot, reason) = (revert.slot.name(), revert.reason);
-                line(self.machine, format_args!("revert slot={slot} code={} {reason}", reason.code()));
+                let line = self.line("revert slot=").text(revert.slot.name()).text(" code=").number(revert.reason.code().into());
+                let _ = line.text(" ").text(revert.reason.text());
             }
-            Event::Examined(slot, found) => line(self.machine, format_args!("examined slot={} {}", slot.name(), Found(found))),
-            Event::ExaminedGolden(found) => line(self.machine, format_args!("examined golden {}", Found(found))),
-            Event::NoWatchdog => line(self.machine, format_args!("the watchdog did not start")),
+            Event::Examined(slot, found) => tell(self.line("examined slot=").text(slot.name()), found),
+            Event::ExaminedGolden(found) => tell(self.line("examined golden"), found),
+            Event::NoWatchdog => self.say("the watchdog did not start"),
         }
     }
 }
 
-/// What an examination found, in words.
-struct Found(Knowledge);
-
-impl fmt::Display for Found {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Knowledge::NotRead => f.write_str("not-read"),
-            Knowledge::Verified(_) => f.write_str("verified"),
-            Knowledge::Refused(rejection) => write!(f, "refused code={} {}: {rejection}", rejection.code(), rejection.name()),
-            Knowledge::ReadError => f.write_str("read-error"),
+/// Ends a line with what an examination found.
+fn tell<M: Machine>(line: Line<'_, M>, found: Knowledge) {
+    let line = line.text(" ");
+    let _ = match found {
+        Knowledge::NotRead => line.text("not-read"),
+        Knowledge::Verified(_) => line.text("verified"),
+        Knowledge::ReadError => line.text("read-error"),
+        Knowledge::Refused(rejection) => {
+            line.text("refused code=").number(rejection.code().into()).text(" ").text(rejection.name()).text(": ").text(rejection.text())
         }
+    };
+}
+
+/// Why a commit did not happen, as far as it concerns whoever looks after the machine.
+const fn commit_failure(error: CommitError) -> &'static str {
+    match error {
+        CommitError::Stale => "somebody else has written to the journal",
+        CommitError::Impossible => "the state is one that no writer may commit",
+        CommitError::Exhausted => "the journal has no sequence left",
+        CommitError::Storage => "the journal could not be written and read back",
     }
 }

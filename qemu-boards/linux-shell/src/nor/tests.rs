@@ -1,6 +1,7 @@
 //! The adapter over a disk in memory that keeps a record of what was asked of it.
 
 use super::*;
+use crate::disk::Failure;
 
 const SIZE: u32 = 4 * ERASE_SIZE;
 const UNLOCKED: Extent = Extent { offset: ERASE_SIZE, size: ERASE_SIZE };
@@ -137,6 +138,6 @@ fn a_failure_is_remembered_with_its_place_once() {
     let mut flash = DiskFlash::new(&disk, SIZE, [UNLOCKED, NONE]);
     assert_eq!(flash.read(1536, &mut [0; 512]), Err(FlashError::Disk(DiskError::Failed)));
     let failure = disk.take_failure().expect("a failure");
-    assert_eq!(failure.to_string(), "disk read at sector 3: the disk reports an error");
+    assert_eq!(failure, Failure { operation: Operation::Read, sector: 3, error: DiskError::Failed });
     assert_eq!(disk.take_failure(), None);
 }

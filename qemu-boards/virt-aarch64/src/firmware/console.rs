@@ -1,7 +1,5 @@
 //! The console: a PL011.
 
-use core::fmt::{self, Write};
-
 use super::memory::Register;
 
 /// Source: QEMU, `hw/arm/virt.c`, `base_memmap`; ARM DDI 0183, chapter 3.
@@ -20,19 +18,5 @@ pub(super) fn send(text: &str) {
             core::hint::spin_loop();
         }
         DATA.write(u32::from(byte));
-    }
-}
-
-/// Sends one line of the loader's.
-pub(super) fn say(words: fmt::Arguments<'_>) {
-    let _ = writeln!(Console, "twinslot: halt: {words}\r");
-}
-
-struct Console;
-
-impl Write for Console {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        send(text);
-        Ok(())
     }
 }

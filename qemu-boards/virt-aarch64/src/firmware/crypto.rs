@@ -1,6 +1,6 @@
 //! The verification port: SHA-256 by the processor's instructions where it has them, Ed25519 in software.
 
-use twinslot_bootloader::crypto::{Builtin, Crypto, Digest, Point, PublicKey, Sha256, Signature, recompute_strict};
+use twinslot_bootloader::crypto::{Compact, Crypto, Digest, Point, PublicKey, Sha256, Signature, recompute_strict};
 
 use super::sha256::InstructionSha256;
 
@@ -42,7 +42,7 @@ fn is_right(instructions: &InstructionSha256) -> bool {
         let bytes = message.get(range).unwrap_or_default();
         let mut hash = instructions.clone();
         hash.update(bytes);
-        hash.finish() == Builtin.digest(bytes)
+        hash.finish() == Compact.digest(bytes)
     })
 }
 
@@ -50,7 +50,7 @@ fn is_right(instructions: &InstructionSha256) -> bool {
 #[derive(Clone)]
 pub(super) enum Hash {
     Instructions(InstructionSha256),
-    Software(<Builtin as Crypto>::Hash),
+    Software(<Compact as Crypto>::Hash),
 }
 
 impl Sha256 for Hash {
@@ -75,7 +75,7 @@ impl Crypto for Accelerated {
     fn sha256(&mut self) -> Hash {
         match (*self, InstructionSha256::new()) {
             (Self::Instructions, Some(hash)) => Hash::Instructions(hash),
-            _ => Hash::Software(Builtin.sha256()),
+            _ => Hash::Software(Compact.sha256()),
         }
     }
 

@@ -1,0 +1,157 @@
+//! The tree for Linux: the given one in as few bytes as it needs, with the loader's own properties of `/chosen`.
+//!
+//! QEMU pads its tree to 1 MiB, so it is copied block by block; the properties are written where they belong while the structure passes.
+
+use heapless::Vec;
+use twinslot_bootloader::load::Span;
+
+use super::blocks::{
+    Blocks, HEADER, PROPERTY, RESERVATIONS_OFFSET, STRINGS_OFFSET, STRINGS_SIZE, STRUCTURE_OFFSET, STRUCTURE_SIZE, TOTAL_SIZE, Token, Walk,
+};
+use super::{TreeError, Value};
+
+/// The names of all properties that the loader writes, with a NUL each.
+const NAMES_SIZE: usize = 1024;
+
+/// The depth of `/chosen`: the root is 1.
+const CHOSEN_DEPTH: usize = 2;
+
+/// The tree for Linux, under construction in a buffer.
+pub struct LinuxTree<'a> {
+    source: Blocks<'a>,
+    /// What was not copied yet: from the first property of `/chosen` on.
+    rest: Walk<'a>,
+    writer: Writer<'a>,
+    structure_at: usize,
+    names: Vec<u8, NAMES_SIZE>,
+}
+
+impl<'a> LinuxTree<'a> {
+    /// A copy of `source` in `target`, with `kept` reserved: Linux uses what is in there for nothing.
+    ///
+    /// # Errors
+    /// The source is damaged, lacks `/chosen`, or does not fit.
+    pub fn begin(source: &'a [u8], kept: Span, target: &'a mut [u8]) -> Result<Self, TreeError> {
+        let source = Blocks::read(source)?;
+        let mut writer = Writer { target, at: 0 };
+        writer.put(source.bytes.get(..HEADER).ok_or(TreeError::Malformed)?)?;
+        source.each_reservation(|taken| writer.reservation(taken))?;
+        writer.reservation(kept)?;
+        writer.reservation(Span { start: 0, len: 0 })?;
+        let mut rest = source.walk();
+        find_chosen(&mut rest)?;
+        let structure_at = writer.put(source.structure.get(..rest.at).ok_or(TreeError::Malformed)?)?;
+        Ok(Self { source, rest, writer, structure_at, names: Vec::new() })
+    }
+
+    /// Sets a property of `/chosen` that is the loader's: `bootargs`, `linux,initrd-*` or `twinslot,*`, each once. It takes the place of one of that
+    /// name.
+    ///
+    /// # Errors
+    /// The buffer is full.
+    #[inline(never)]
+    pub fn choose(&mut self, name: &str, value: Value<'_>) -> Result<(), TreeError> {
+        debug_assert!(is_the_loaders(name.as_bytes()), "{name} would stand beside one of that name");
+        let place = self.source.strings.len() + self.names.len();
+        self.names.extend_from_slice(name.as_bytes()).map_err(|_| TreeError::TooLarge)?;
+        self.names.push(0).map_err(|_| TreeError::TooLarge)?;
+        self.writer.number(PROPERTY as usize)?;
+        self.writer.number(value.len())?;
+        self.writer.number(place)?;
+        match value {
+            Value::Text(text) => self.writer.put(text.as_bytes()).and_then(|_| self.writer.put(&[0]))?,
+            Value::Bytes(bytes) => self.writer.put(bytes)?,
+            Value::Number(number) => self.writer.put(&number.to_be_bytes())?,
+            Value::Wide(number) => self.writer.put(&number.to_be_bytes())?,
+        };
+        self.writer.align()
+    }
+
+    /// Ends the edits; gives the finished tree's size in bytes. Nothing of the source's `/chosen` is left that is the loader's to say.
+    ///
+    /// # Errors
+    /// The buffer is full.
+    pub fn finish(mut self) -> Result<usize, TreeError> {
+        loop {
+            let start = self.rest.at;
+            let end = match self.rest.next()? {
+                Token::Property(name, _) if is_the_loaders(name) => continue,
+                Token::Property(..) => self.rest.at,
+                _ => self.source.structure.len(),
+            };
+            self.writer.put(self.source.structure.get(start..end).ok_or(TreeError::Malformed)?)?;
+            if end == self.source.structure.len() {
+                break;
+            }
+        }
+        let strings_at = self.writer.put(self.source.strings)?;
+        self.writer.put(&self.names)?;
+        self.finish_header(strings_at)
+    }
+
+    fn finish_header(mut self, strings_at: usize) -> Result<usize, TreeError> {
+        let total = self.writer.at;
+        let words = [
+            (TOTAL_SIZE, total),
+            (STRUCTURE_OFFSET, self.structure_at),
+            (STRINGS_OFFSET, strings_at),
+            (RESERVATIONS_OFFSET, HEADER),
+            (STRINGS_SIZE, total - strings_at),
+            (STRUCTURE_SIZE, strings_at - self.structure_at),
+        ];
+        for (number, value) in words {
+            self.writer.at = number * size_of::<u32>();
+            self.writer.number(value)?;
+        }
+        Ok(total)
+    }
+}
+
+/// Goes to the first property of `/chosen`.
+fn find_chosen(walk: &mut Walk<'_>) -> Result<(), TreeError> {
+    loop {
+        match walk.next()? {
+            Token::Begin(b"chosen") if walk.depth == CHOSEN_DEPTH => return Ok(()),
+            Token::Over => return Err(TreeError::NoChosen),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a property of `/chosen` is the loader's to say: one that was there before is stale, or somebody else's claim.
+fn is_the_loaders(name: &[u8]) -> bool {
+    name == b"bootargs" || name.starts_with(b"linux,initrd-") || name.starts_with(b"twinslot,")
+}
+
+struct Writer<'a> {
+    target: &'a mut [u8],
+    at: usize,
+}
+
+impl Writer<'_> {
+    /// Appends bytes and tells where they begin.
+    #[inline(never)]
+    fn put(&mut self, bytes: &[u8]) -> Result<usize, TreeError> {
+        let start = self.at;
+        let end = start.checked_add(bytes.len()).ok_or(TreeError::TooLarge)?;
+        self.target.get_mut(start..end).ok_or(TreeError::TooLarge)?.copy_from_slice(bytes);
+        self.at = end;
+        Ok(start)
+    }
+
+    fn number(&mut self, value: usize) -> Result<(), TreeError> {
+        let value = u32::try_from(value).map_err(|_| TreeError::TooLarge)?;
+        self.put(&value.to_be_bytes()).map(|_| ())
+    }
+
+    fn reservation(&mut self, taken: Span) -> Result<(), TreeError> {
+        self.put(&taken.start.to_be_bytes())?;
+        self.put(&taken.len.to_be_bytes()).map(|_| ())
+    }
+
+    /// Every token begins at a multiple of four.
+    fn align(&mut self) -> Result<(), TreeError> {
+        let missing = self.at.next_multiple_of(4) - self.at;
+        self.put([0; 3].get(..missing).unwrap_or_default()).map(|_| ())
+    }
+}
