@@ -65,6 +65,14 @@ impl Board {
         }
     }
 
+    /// Why the kernel that only says that it runs does not run here.
+    pub(super) const fn lacks_probe(self) -> Option<&'static str> {
+        match self {
+            Self::Aarch64 => None,
+            Self::Riscv64 => Some("the kernel of images without Linux is written for arm64; the loader's code behind it is the same"),
+        }
+    }
+
     /// A line of the table as this board must show it; `None` when it never does.
     pub(super) fn shows(self, line: &str) -> Option<String> {
         if self.lacks_watchdog().is_some() && line.starts_with(ARMED) {

@@ -82,6 +82,14 @@ impl Packages {
         names.find(|path| path.file_name().is_some_and(is_kernel)).context("the package has no kernel")
     }
 
+    /// The module of the watchdog's driver, compressed.
+    pub(super) fn watchdog(&self) -> Result<PathBuf> {
+        let modules = self.root.join("usr/lib/modules");
+        let versions = std::fs::read_dir(&modules).with_context(|| format!("can not read {}", modules.display()))?;
+        let mut paths = versions.filter_map(|entry| Some(entry.ok()?.path().join("kernel/drivers/watchdog/i6300esb.ko.xz")));
+        paths.find(|path| path.is_file()).context("the kernel's package has no driver i6300esb")
+    }
+
     /// A busybox that needs no library.
     pub(super) fn busybox(&self) -> PathBuf {
         self.root.join("usr/bin/busybox")

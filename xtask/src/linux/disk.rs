@@ -1,11 +1,15 @@
 //! What happens to a disk before a boot.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use twinslot_bootloader::image::manifest::Kind;
+use twinslot_bootloader::image::{HEADER_SIZE, HeaderBytes};
 use twinslot_config::Layout;
+
+use super::forge::{self, Forgery};
 
 /// One of the two slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +23,10 @@ pub(crate) enum Slot {
 pub(crate) enum Change {
     /// A bit of the slot flips, so many bytes behind its start.
     Flip(Slot, u64),
+    /// A bit of one part of the slot's image flips, so many bytes behind the part's start.
+    FlipPart(Slot, Kind, u64),
+    /// A forged image is written into the slot.
+    Forge(Slot, Forgery),
     /// The journal is lost.
     LoseJournal,
 }
@@ -40,17 +48,29 @@ impl Slot {
     }
 }
 
-/// Lets it happen.
-pub(super) fn apply(change: Change, disk: &Path, layout: &Layout) -> Result<()> {
+/// Lets it happen. `key` signs what is forged.
+pub(super) fn apply(change: Change, disk: &Path, layout: &Layout, key: &Path) -> Result<()> {
     let file = OpenOptions::new().read(true).write(true).open(disk).with_context(|| format!("can not open {}", disk.display()))?;
     match change {
-        Change::Flip(slot, offset) => {
-            let at = slot.start(layout) + offset;
-            let mut byte = [0];
-            file.read_exact_at(&mut byte, at)?;
-            file.write_all_at(&[byte[0] ^ 1], at)?;
-        }
+        Change::Flip(slot, offset) => flip(&file, slot.start(layout) + offset)?,
+        Change::FlipPart(slot, kind, offset) => flip(&file, slot.start(layout) + part_offset(&file, slot.start(layout), kind)? + offset)?,
+        Change::Forge(slot, forgery) => file.write_all_at(&forge::image(forgery, &layout.product, key)?, slot.start(layout))?,
         Change::LoseJournal => file.write_all_at(&vec![0; usize::try_from(layout.journal.size)?], layout.journal.offset)?,
     }
     Ok(())
+}
+
+fn flip(file: &File, at: u64) -> Result<()> {
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at)?;
+    Ok(file.write_all_at(&[byte[0] ^ 1], at)?)
+}
+
+/// Where a part of the image begins, from the slot's start.
+fn part_offset(file: &File, slot: u64, kind: Kind) -> Result<u64> {
+    let mut header = [0; HEADER_SIZE];
+    file.read_exact_at(&mut header, slot)?;
+    let manifest = HeaderBytes::parse(&header).and_then(|header| header.unverified_manifest()).context("the slot has no image")?;
+    let part = manifest.parts.iter().find(|part| part.kind == kind).with_context(|| format!("the image has no part {kind:?}"))?;
+    Ok(part.offset)
 }

@@ -11,6 +11,40 @@ pub(crate) enum Userspace {
     Hangs,
     /// It ends, which no kernel survives.
     Exits,
+    /// It loads the watchdog's driver, opens the watchdog at once, and does nothing more.
+    OpensWatchdog,
+    /// It loads the watchdog's driver and does not open the watchdog.
+    LoadsWatchdog,
+    /// There is no Linux at all: the kernel is the probe (`forge`).
+    None,
+}
+
+/// The device tree that Linux gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Tree {
+    /// The machine's.
+    Machine,
+    /// A part of the image: the machine's tree with another model.
+    Signed,
+}
+
+impl Tree {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Machine => "machine",
+            Self::Signed => "signed",
+        }
+    }
+}
+
+/// The driver's module, by its place in the archive.
+const WATCHDOG_MODULE: &str = "watchdog.ko.xz";
+
+/// Loads it late, when nothing but opening the watchdog is left to do: from then on it does not run until it is opened.
+macro_rules! load_watchdog {
+    () => {
+        "$b mount -t devtmpfs dev /dev\n$b xz -dc /watchdog.ko.xz > /watchdog.ko\n$b insmod /watchdog.ko\n"
+    };
 }
 
 impl Userspace {
@@ -19,7 +53,21 @@ impl Userspace {
             Self::PowersOff => "$b echo 'init: done'\n$b poweroff -f\n",
             Self::Hangs => "$b echo 'init: hangs'\nwhile true; do $b sleep 1000; done\n",
             Self::Exits => "$b echo 'init: exits'\nexit 1\n",
+            Self::OpensWatchdog => {
+                concat!(load_watchdog!(), "exec 3> /dev/watchdog0\n$b echo 'init: watchdog driver is loaded and opened'\nwhile true; do $b sleep 1000; done\n")
+            }
+            Self::LoadsWatchdog => concat!(
+                load_watchdog!(),
+                "$b ls /dev/watchdog0 && $b echo 'init: watchdog driver is loaded and not opened'\n",
+                "$b sleep 300\n$b echo 'init: nothing has reset the machine for 300 s'\n$b poweroff -f\n"
+            ),
+            Self::None => "",
         }
+    }
+
+    /// Whether it needs the watchdog's driver.
+    pub(super) const fn has_watchdog_driver(self) -> bool {
+        matches!(self, Self::OpensWatchdog | Self::LoadsWatchdog)
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -27,6 +75,9 @@ impl Userspace {
             Self::PowersOff => "powers-off",
             Self::Hangs => "hangs",
             Self::Exits => "exits",
+            Self::OpensWatchdog => "opens-watchdog",
+            Self::LoadsWatchdog => "loads-watchdog",
+            Self::None => "none",
         }
     }
 }
@@ -37,6 +88,7 @@ b=/bin/busybox
 $b mount -t proc proc /proc
 $b mount -t sysfs sysfs /sys
 $b echo \"init: cmdline $($b cat /proc/cmdline)\"
+$b echo \"init: model $($b tr -d '\\0' < /proc/device-tree/model)\"
 for p in /proc/device-tree/chosen/twinslot,*; do
     case ${p##*,} in
         slot|phase|why|verdict-a|verdict-b|verdict-?-reason|last-revert-slot|last-revert-reason|reset-cause) value=$($b tr -d '\\0' < $p) ;;
@@ -47,10 +99,11 @@ done
 ";
 
 const DIRECTORY: u32 = 0o040_755;
+const FILE: u32 = 0o100_644;
 const PROGRAM: u32 = 0o100_755;
 
-/// The archive.
-pub(super) fn archive(busybox: &[u8], userspace: Userspace) -> Vec<u8> {
+/// The archive. `watchdog` is the driver's module, for a userspace that needs it.
+pub(super) fn archive(busybox: &[u8], userspace: Userspace, watchdog: Option<&[u8]>) -> Vec<u8> {
     let init = format!("{TELLING}{}", userspace.ending());
     let mut archive = Archive::default();
     for directory in ["bin", "dev", "proc", "sys"] {
@@ -58,6 +111,9 @@ pub(super) fn archive(busybox: &[u8], userspace: Userspace) -> Vec<u8> {
     }
     archive.add("bin/busybox", PROGRAM, busybox);
     archive.add("init", PROGRAM, init.as_bytes());
+    if let Some(module) = watchdog {
+        archive.add(WATCHDOG_MODULE, FILE, module);
+    }
     archive.finish()
 }
 

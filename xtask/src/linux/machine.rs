@@ -22,6 +22,19 @@ pub(crate) struct Hardware {
     pub(crate) memory: u32,
     /// A sector that can not be read.
     pub(crate) bad_sector: Option<u64>,
+    /// What else is attached.
+    pub(crate) company: Company,
+}
+
+/// Other disks beside the one with the slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// There is none.
+    Alone,
+    /// There is one in front of it and one behind it; the one with the slots has the serial number `twinslot`.
+    Named,
+    /// The same, and no disk has a serial number.
+    Nameless,
 }
 
 /// What to run.
@@ -32,6 +45,8 @@ pub(super) struct Run<'a> {
     pub(super) hardware: Hardware,
     pub(super) folder: &'a Path,
     pub(super) limit: Duration,
+    /// The power is cut when a line begins so.
+    pub(super) cut_at: Option<&'static str>,
 }
 
 /// How a run ended.
@@ -41,6 +56,8 @@ pub(crate) enum End {
     Off,
     /// The loader halted.
     Halt,
+    /// The power was cut when a line began so.
+    Cut(&'static str),
     /// The limit of time.
     TimedOut,
 }
@@ -68,7 +85,11 @@ pub(super) fn run(run: &Run<'_>) -> Result<Shown> {
         match observed.recv_timeout(run.limit.saturating_sub(started.elapsed())) {
             Ok(Observed::Line(line)) => {
                 let halts = line.starts_with("twinslot: halt: ");
+                let cut = run.cut_at.filter(|beginning| line.starts_with(beginning));
                 lines.push(line);
+                if let Some(beginning) = cut {
+                    break End::Cut(beginning);
+                }
                 if halts {
                     break End::Halt;
                 }
@@ -83,16 +104,32 @@ pub(super) fn run(run: &Run<'_>) -> Result<Shown> {
     Ok(Shown { lines, end, wall: started.elapsed() })
 }
 
+/// A command that writes the device tree of the ordinary machine.
+pub(super) fn dump_tree(board: Board, to: &Path) -> Command {
+    let mut command = Command::new(board.emulator());
+    board.describe(&mut command, Path::new("/dev/null"));
+    command.args(["-accel", "tcg", "-m", "512", "-nodefaults", "-display", "none", "-machine"]).arg(with_path_then("dumpdtb=", to, ""));
+    command
+}
+
 fn command(run: &Run<'_>) -> Result<Command> {
     let errors = File::create(run.folder.join("qemu.err")).with_context(|| format!("can not write into {}", run.folder.display()))?;
     let mut command = Command::new(run.board.emulator());
     run.board.describe(&mut command, run.loader);
     command.args(["-accel", "tcg", "-icount", CLOCK, "-m", &run.hardware.memory.to_string()]);
     command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio"]);
+    let company = if run.hardware.company == Company::Alone { &[][..] } else { &["before", "behind"] };
+    for name in company {
+        command.args(["-blockdev", &format!("driver=null-co,read-zeroes=on,size=1M,node-name={name}")]);
+    }
+    // The machine gives its transports from the last one on, and the loader looks from the first one on.
+    let mut devices: Vec<String> = company.iter().map(|name| format!("virtio-blk-device,drive={name}")).collect();
     if let Some(disk) = run.disk {
         command.arg("-drive").arg(drive(run, disk)?);
-        command.args(["-device", "virtio-blk-device,drive=disk"]);
+        let serial = if run.hardware.company == Company::Named { ",serial=twinslot" } else { "" };
+        devices.insert(devices.len() / 2, format!("virtio-blk-device,drive=disk{serial}"));
     }
+    command.args(devices.iter().flat_map(|device| ["-device", device]));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
     Ok(command)
 }

@@ -5,6 +5,7 @@
 mod board;
 mod debian;
 mod disk;
+mod forge;
 mod initramfs;
 mod loader;
 mod machine;
@@ -20,7 +21,7 @@ use crate::emulate::Request;
 use crate::scenario::{Outcome, Row};
 use crate::workspace::Workspace;
 pub(crate) use board::{Board, OPENSBI};
-use machine::{Run, Shown};
+use machine::{End, Run, Shown};
 use supply::Supply;
 use table::{Scenario, scenarios};
 
@@ -69,7 +70,8 @@ fn choose(board: Board, name: Option<&str>) -> Result<Vec<Scenario>> {
 /// The limit of time for every scenario, from one boot of the first one.
 fn calibrate(supply: &Supply) -> Result<Duration> {
     let first = scenarios().into_iter().next().context("there are no scenarios")?;
-    let shown = show(supply, &first, UNHURRIED)?;
+    let disk = supply.disk(&first)?;
+    let shown = power_on(supply, &first, disk.as_deref(), (UNHURRIED, first.end))?;
     if let Some(complaint) = first.complaint(supply.board(), &shown) {
         bail!("the calibration boot on {} fails:\n{complaint}", supply.board().name());
     }
@@ -79,7 +81,8 @@ fn calibrate(supply: &Supply) -> Result<Duration> {
 /// Runs a scenario, where the board has what it is about. What goes wrong in preparing it fails it too.
 fn row(supply: &Supply, scenario: &Scenario, limit: Duration) -> Row {
     let (started, board) = (Instant::now(), supply.board());
-    let (outcome, detail) = match board.lacks_watchdog().filter(|_| scenario.needs_watchdog()) {
+    let lacks_watchdog = board.lacks_watchdog().filter(|_| scenario.needs_watchdog());
+    let (outcome, detail) = match lacks_watchdog.or(board.lacks_probe().filter(|_| scenario.needs_probe())) {
         Some(reason) => (Outcome::NotApplicable, reason.to_owned()),
         None => judge(supply, scenario, limit),
     };
@@ -87,23 +90,31 @@ fn row(supply: &Supply, scenario: &Scenario, limit: Duration) -> Row {
 }
 
 fn judge(supply: &Supply, scenario: &Scenario, limit: Duration) -> (Outcome, String) {
-    match show(supply, scenario, limit) {
-        Ok(shown) => {
-            let complaint = scenario.complaint(supply.board(), &shown);
-            complaint.map_or_else(|| (Outcome::Pass, String::new()), |complaint| (Outcome::Fail, complaint))
-        }
+    match complaint(supply, scenario, limit) {
+        Ok(None) => (Outcome::Pass, String::new()),
+        Ok(Some(complaint)) => (Outcome::Fail, complaint),
         Err(error) => (Outcome::Fail, format!("{error:#}")),
     }
 }
 
-fn show(supply: &Supply, scenario: &Scenario, limit: Duration) -> Result<Shown> {
+/// Switches the machine on as often as the scenario says; gives the first complaint.
+fn complaint(supply: &Supply, scenario: &Scenario, limit: Duration) -> Result<Option<String>> {
     let disk = supply.disk(scenario)?;
-    machine::run(&Run {
-        board: supply.board(),
-        loader: supply.loader(),
-        disk: disk.as_deref(),
-        hardware: scenario.hardware,
-        folder: supply.folder(),
-        limit,
-    })
+    let shown = power_on(supply, scenario, disk.as_deref(), (limit, scenario.end))?;
+    if let Some(complaint) = scenario.complaint(supply.board(), &shown) {
+        return Ok(Some(complaint));
+    }
+    for (number, next) in scenario.then.iter().enumerate() {
+        supply.between(next.before, disk.as_deref().context("without a disk there is nothing to go on with")?)?;
+        let shown = power_on(supply, scenario, disk.as_deref(), (limit, next.end))?;
+        if let Some(complaint) = next.complaint(supply.board(), &shown) {
+            return Ok(Some(format!("power-on {}: {complaint}", number + 2)));
+        }
+    }
+    Ok(None)
+}
+
+fn power_on(supply: &Supply, scenario: &Scenario, disk: Option<&Path>, (limit, end): (Duration, End)) -> Result<Shown> {
+    let cut_at = if let End::Cut(beginning) = end { Some(beginning) } else { None };
+    machine::run(&Run { board: supply.board(), loader: supply.loader(), disk, hardware: scenario.hardware, folder: supply.folder(), limit, cut_at })
 }

@@ -1,5 +1,7 @@
 //! Makes what a scenario needs: the loader, packed and signed images, disks. Everything goes through the host tool's own commands.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,8 +10,10 @@ use twinslot_config::Layout;
 
 use super::debian::Packages;
 use super::disk::{Slot, apply};
-use super::initramfs::archive;
-use super::table::{Image, Scenario, Signer};
+use super::forge;
+use super::initramfs::{Tree, Userspace, archive};
+use super::machine;
+use super::table::{Between, Image, Scenario, Signer};
 use super::{Board, loader};
 use crate::workspace::Workspace;
 use crate::{firmware, process};
@@ -28,6 +32,8 @@ pub(super) struct Supply {
     layout: Layout,
     loader: PathBuf,
     packages: Packages,
+    /// Images that were made already.
+    made: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Supply {
@@ -39,7 +45,7 @@ impl Supply {
         let loader = folder.join("loader.bin");
         std::fs::write(&loader, loader::flat(&std::fs::read(firmware::linux_loader(workspace, board)?)?, base)?)?;
         let packages = Packages::gather(workspace, board)?;
-        Ok(Self { workspace: workspace.clone(), board, hosttool: hosttool.to_owned(), folder: folder.to_owned(), layout, loader, packages })
+        Ok(Self { workspace: workspace.clone(), board, hosttool: hosttool.to_owned(), folder: folder.to_owned(), layout, loader, packages, made: RefCell::default() })
     }
 
     pub(super) const fn board(&self) -> Board {
@@ -77,26 +83,68 @@ impl Supply {
             command.args(["--trial", slot.name()]);
         }
         self.hosttool(&mut command)?;
-        scenario.changes.iter().try_for_each(|change| apply(*change, &path, &self.layout))?;
+        scenario.changes.iter().try_for_each(|change| apply(*change, &path, &self.layout, &self.key(Signer::Owner)))?;
         Ok(Some(path))
+    }
+
+    /// Lets happen what happens to a disk between two power-ons.
+    pub(super) fn between(&self, between: Between, disk: &Path) -> Result<()> {
+        let Between::Confirm(slot) = between else { return Ok(()) };
+        let mut command = Command::new(&self.hosttool);
+        command.args(["journal", "confirm", "--slot", slot.name(), "--layout"]).arg(layout_path(&self.workspace, self.board));
+        self.hosttool(command.arg("--trust").arg(self.workspace.path("qemu-boards/test-keys/trust.toml")).arg(disk))
     }
 
     /// The packed and signed image. It is made once.
     fn image(&self, image: &Image) -> Result<PathBuf> {
-        let name = format!("{}-{}-{}", image.version, image.userspace.name(), image.signer.name());
+        let name = [image.version, image.userspace.name(), image.signer.name(), image.tree.name()].join("-");
         let path = self.folder.join(format!("{name}.slot"));
-        let (initrd, line) = (path.with_extension("initrd"), path.with_extension("line"));
-        std::fs::write(&initrd, archive(&std::fs::read(self.packages.busybox())?, image.userspace))?;
-        std::fs::write(&line, command_line(self.board))?;
+        if !self.made.borrow_mut().insert(path.clone()) {
+            return Ok(path);
+        }
         let mut pack = Command::new(&self.hosttool);
         pack.args(["pack", "--product", &self.layout.product, "--version", image.version, "--security-counter", "1", "-o"]).arg(&path);
-        for (kind, file) in [("kernel", self.packages.kernel()?), ("initrd", initrd), ("command-line", line)] {
+        for (kind, file) in self.parts(image, &path)? {
             pack.arg("--part").arg(format!("{kind}={}", file.display()));
         }
         self.hosttool(&mut pack)?;
-        let key = self.workspace.path("qemu-boards/test-keys").join(image.signer.key_file());
-        self.hosttool(Command::new(&self.hosttool).arg("sign").arg(&path).arg("--key").arg(key))?;
+        self.hosttool(Command::new(&self.hosttool).arg("sign").arg(&path).arg("--key").arg(self.key(image.signer)))?;
         Ok(path)
+    }
+
+    /// The files of an image's parts, beside the image.
+    fn parts(&self, image: &Image, path: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
+        let (initrd, line) = (path.with_extension("initrd"), path.with_extension("line"));
+        std::fs::write(&line, command_line(self.board))?;
+        let mut parts = if image.userspace == Userspace::None {
+            let kernel = path.with_extension("kernel");
+            std::fs::write(&kernel, forge::probe())?;
+            std::fs::write(&initrd, forge::initrd())?;
+            vec![("kernel", kernel)]
+        } else {
+            let needed = image.userspace.has_watchdog_driver().then(|| self.packages.watchdog()).transpose()?;
+            let watchdog = needed.map(std::fs::read).transpose()?;
+            std::fs::write(&initrd, archive(&std::fs::read(self.packages.busybox())?, image.userspace, watchdog.as_deref()))?;
+            vec![("kernel", self.packages.kernel()?)]
+        };
+        parts.extend([("initrd", initrd), ("command-line", line)]);
+        if image.tree == Tree::Signed {
+            parts.push(("device-tree", self.signed_tree()?));
+        }
+        Ok(parts)
+    }
+
+    /// The machine's own tree with another model, in as few bytes as it needs.
+    fn signed_tree(&self) -> Result<PathBuf> {
+        let (machine, small) = (self.folder.join("machine.dtb"), self.folder.join("signed.dtb"));
+        process::output_of(&mut machine::dump_tree(self.board, &machine))?;
+        process::output_of(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dtb", "-o"]).arg(&small).arg(&machine))?;
+        process::output_of(Command::new("fdtput").args(["-t", "s"]).arg(&small).args(["/", "model", "a signed device tree"]))?;
+        Ok(small)
+    }
+
+    fn key(&self, signer: Signer) -> PathBuf {
+        self.workspace.path("qemu-boards/test-keys").join(signer.key_file())
     }
 
     fn hosttool(&self, command: &mut Command) -> Result<()> {

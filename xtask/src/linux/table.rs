@@ -1,9 +1,11 @@
 //! The situations, and what the console must show in each.
 
+mod more;
+
 use super::board::Board;
 use super::disk::{Change, Slot};
-use super::initramfs::Userspace;
-use super::machine::{End, Hardware, Shown};
+use super::initramfs::{Tree, Userspace};
+use super::machine::{Company, End, Hardware, Shown};
 
 /// A situation and what must come of it.
 #[derive(Debug)]
@@ -19,6 +21,26 @@ pub(crate) struct Scenario {
     /// Beginnings of lines that must not come.
     pub(crate) forbidden: Vec<&'static str>,
     pub(crate) end: End,
+    /// What comes after it, on the same disk.
+    pub(crate) then: Vec<Next>,
+}
+
+/// One more power-on.
+#[derive(Debug)]
+pub(crate) struct Next {
+    /// What happens to the disk before it.
+    pub(crate) before: Between,
+    pub(crate) expected: Vec<&'static str>,
+    pub(crate) forbidden: Vec<&'static str>,
+    pub(crate) end: End,
+}
+
+/// What happens to a disk between two power-ons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Between {
+    Nothing,
+    /// The trial in a slot is confirmed, by the writer that userspace uses, from this machine.
+    Confirm(Slot),
 }
 
 /// What lies on a disk.
@@ -36,6 +58,7 @@ pub(crate) struct Image {
     pub(crate) version: &'static str,
     pub(crate) userspace: Userspace,
     pub(crate) signer: Signer,
+    pub(crate) tree: Tree,
 }
 
 /// Who signed.
@@ -47,10 +70,10 @@ pub(crate) enum Signer {
     Stranger,
 }
 
-const GOOD: Image = Image { version: "1.0.0", userspace: Userspace::PowersOff, signer: Signer::Owner };
+const GOOD: Image = Image { version: "1.0.0", userspace: Userspace::PowersOff, signer: Signer::Owner, tree: Tree::Machine };
 const NEXT: Image = Image { version: "2.0.0", ..GOOD };
 
-const ORDINARY: Hardware = Hardware { memory: 512, bad_sector: None };
+const ORDINARY: Hardware = Hardware { memory: 512, bad_sector: None, company: Company::Alone };
 
 /// Where the first part of an image lies in its slot: the kernel.
 const KERNEL: u64 = 4096;
@@ -64,24 +87,45 @@ const BOTH: Disk = Disk { a: Some(GOOD), b: Some(NEXT), confirmed: &[Slot::A], t
 impl Scenario {
     /// Whether nothing but a watchdog ends what it is about.
     pub(super) fn needs_watchdog(&self) -> bool {
-        self.expected.iter().any(|line| line.ends_with(WATCHDOG_RESET))
+        self.expected.iter().any(|line| line.ends_with(WATCHDOG_RESET) || line.starts_with(WATCHDOG_DRIVER))
     }
 
-    /// What is wrong with what a run showed, with all of it below.
+    /// Whether its images are made here, without Linux.
+    pub(super) fn needs_probe(&self) -> bool {
+        let images = self.disk.iter().flat_map(|disk| [disk.a, disk.b]).flatten();
+        let is_forged = self.changes.iter().any(|change| matches!(change, Change::Forge(..)));
+        is_forged || images.into_iter().any(|image| image.userspace == Userspace::None)
+    }
+
+    /// What is wrong with what the first power-on showed, with all of it below.
     pub(super) fn complaint(&self, board: Board, shown: &Shown) -> Option<String> {
-        let mut lines = shown.lines.iter();
-        let mut expected = self.expected.iter().filter_map(|line| board.shows(line));
-        let missing = expected.find(|beginning| !lines.any(|line| line.starts_with(beginning)));
-        let unwanted = shown.lines.iter().find(|line| self.forbidden.iter().any(|beginning| line.starts_with(beginning)));
-        let complaint = match (missing, unwanted) {
-            (Some(beginning), _) => format!("no line begins with {beginning:?} where it must"),
-            (None, Some(line)) => format!("unwanted: {line:?}"),
-            (None, None) if shown.end != self.end => format!("it ended with {:?} instead of {:?}", shown.end, self.end),
-            (None, None) => return None,
-        };
-        Some(format!("{complaint}\nconsole ({:?} after {:.1} s):\n{}", shown.end, shown.wall.as_secs_f64(), shown.lines.join("\n")))
+        complaint(board, (&self.expected, &self.forbidden, self.end), shown)
     }
 }
+
+impl Next {
+    /// The same for a later one.
+    pub(super) fn complaint(&self, board: Board, shown: &Shown) -> Option<String> {
+        complaint(board, (&self.expected, &self.forbidden, self.end), shown)
+    }
+}
+
+fn complaint(board: Board, (expected, forbidden, end): (&[&str], &[&str], End), shown: &Shown) -> Option<String> {
+    let mut lines = shown.lines.iter();
+    let mut expected = expected.iter().filter_map(|line| board.shows(line));
+    let missing = expected.find(|beginning| !lines.any(|line| line.starts_with(beginning)));
+    let unwanted = shown.lines.iter().find(|line| forbidden.iter().any(|beginning| line.starts_with(beginning)));
+    let complaint = match (missing, unwanted) {
+        (Some(beginning), _) => format!("no line begins with {beginning:?} where it must"),
+        (None, Some(line)) => format!("unwanted: {line:?}"),
+        (None, None) if shown.end != end => format!("it ended with {:?} instead of {end:?}", shown.end),
+        (None, None) => return None,
+    };
+    Some(format!("{complaint}\nconsole ({:?} after {:.1} s):\n{}", shown.end, shown.wall.as_secs_f64(), shown.lines.join("\n")))
+}
+
+/// What the userspace says that loads the watchdog's driver.
+const WATCHDOG_DRIVER: &str = "init: watchdog driver";
 
 /// How a line of a loader goes on that a watchdog started.
 const WATCHDOG_RESET: &str = "reset=watchdog";
@@ -93,6 +137,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     all.extend(other_slot());
     all.push(lost_journal());
     all.extend(reverts());
+    all.extend(more::scenarios());
     all
 }
 
@@ -120,6 +165,7 @@ fn confirmed_boot() -> Scenario {
         ],
         forbidden: vec!["twinslot: journal", "twinslot: watchdog", "twinslot: disk", "twinslot: examined slot=b"],
         end: End::Off,
+        then: vec![],
     }
 }
 
@@ -133,6 +179,7 @@ fn loader_only() -> Vec<Scenario> {
         expected,
         forbidden: vec!["twinslot: boot", "init: "],
         end: End::Halt,
+        then: vec![],
     };
     let stranger = Image { signer: Signer::Stranger, ..GOOD };
     vec![
@@ -178,6 +225,7 @@ fn other_slot() -> Vec<Scenario> {
         ],
         forbidden: vec!["twinslot: boot slot=a"],
         end: End::Off,
+        then: vec![],
     };
     let mismatch = "twinslot: examined slot=a refused code=42 DigestMismatch";
     let torn = "twinslot: examined slot=a refused code=7 CrcMismatch";
@@ -206,6 +254,7 @@ fn lost_journal() -> Scenario {
         ],
         forbidden: vec![],
         end: End::Off,
+        then: vec![],
     }
 }
 
@@ -236,6 +285,7 @@ fn reverts() -> Vec<Scenario> {
         ],
         forbidden: vec![],
         end: End::Off,
+        then: vec![],
     };
     vec![
         revert("trial-hangs", Userspace::Hangs, "init: hangs", "twinslot: loader 1 on {board}, reset=watchdog"),

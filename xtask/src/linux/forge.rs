@@ -1,0 +1,236 @@
+//! Images without Linux, and images that are signed by the owner and still not fit to start.
+//!
+//! Their kernel is the probe: 12 instructions that say that they run and switch the machine off. Manifests are written as they are asked for, whatever
+//! a packing tool would say; signatures are OpenSSL's.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+use twinslot_bootloader::anchor::{KeyId, key_id};
+use twinslot_bootloader::crypto::Builtin;
+use twinslot_bootloader::image::chunks::CHUNK_SIZE;
+use twinslot_bootloader::image::draft::{add_signature, unsigned_header};
+use twinslot_bootloader::image::manifest::{Check, Encoding, Kind, Manifest, Part, Place, SlotRule, Version};
+use twinslot_bootloader::image::{HEADER_SIZE, Product, SIGNED_SIZE, SignatureEntry};
+
+use crate::process;
+
+/// What the probe says.
+pub(crate) const RUNS: &str = "probe: runs";
+
+/// Parts of a forged image begin at multiples of this.
+const ALIGNMENT: usize = 4096;
+
+/// Bytes of the filler behind the probe's instructions.
+const KERNEL_SIZE: usize = 72_000;
+const INITRD_SIZE: usize = 40_000;
+
+/// What the loader may give to images: the beginning of the region in the layout of virt-aarch64.
+const IMAGE_RAM: u64 = 0x4020_0000;
+
+const MIB: u64 = 1024 * 1024;
+
+/// What is wrong with an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forgery {
+    /// Nothing: the proof that the others are refused for what is wrong with them.
+    Nothing,
+    /// The kernel says that it is for RISC-V.
+    OtherArchitecture,
+    /// The kernel's header is not one.
+    NoKernel,
+    /// The kernel's header claims more memory than the manifest.
+    HiddenBss,
+    /// Both claim so much that the initrd lies in the kernel's BSS.
+    BssOverInitrd,
+    /// The kernel shall lie where the loader does.
+    OverLoader,
+    /// The kernel shall lie where the machine's device tree does.
+    OverTree,
+    /// Only the first half of the bytes was ever written.
+    Truncated,
+    /// A part ends behind the slot.
+    BehindSlot,
+    /// A part takes more memory than the machine has.
+    LargerThanMemory,
+}
+
+/// A part that has no place in an image yet.
+struct Piece {
+    kind: Kind,
+    content: Vec<u8>,
+    mem: u64,
+    place: Place,
+}
+
+impl Piece {
+    fn new(kind: Kind, content: Vec<u8>) -> Self {
+        let mem = content.len() as u64;
+        Self { kind, content, mem, place: Place::Auto }
+    }
+}
+
+/// A forged image, signed with a key file.
+pub(super) fn image(forgery: Forgery, product: &str, key: &Path) -> Result<Vec<u8>> {
+    let mut pieces = ordinary();
+    let [kernel, initrd, _] = &mut pieces;
+    match forgery {
+        Forgery::OtherArchitecture => kernel.content[MAGIC_AT..MAGIC_AT + 4].copy_from_slice(b"RSC\x05"),
+        Forgery::NoKernel => kernel.content[MAGIC_AT..MAGIC_AT + 4].fill(0),
+        Forgery::HiddenBss => kernel.content[IMAGE_SIZE_AT..IMAGE_SIZE_AT + 8].copy_from_slice(&(64 * MIB).to_le_bytes()),
+        Forgery::BssOverInitrd => {
+            kernel.content[IMAGE_SIZE_AT..IMAGE_SIZE_AT + 8].copy_from_slice(&(64 * MIB).to_le_bytes());
+            (kernel.mem, kernel.place, initrd.place) = (64 * MIB, Place::At(IMAGE_RAM), Place::At(IMAGE_RAM + 32 * MIB));
+        }
+        Forgery::OverLoader => kernel.place = Place::At(0x4014_0000),
+        Forgery::OverTree => kernel.place = Place::At(0x4000_0000),
+        Forgery::LargerThanMemory => initrd.mem = 1024 * MIB,
+        Forgery::Nothing | Forgery::Truncated | Forgery::BehindSlot => {}
+    }
+    let (mut manifest, content) = compose(product, &pieces)?;
+    if let (Forgery::BehindSlot, Some(last)) = (forgery, manifest.parts.last_mut()) {
+        last.offset = 1024 * MIB;
+    }
+    let mut bytes = signed(&manifest, key)?.to_vec();
+    bytes.extend(content);
+    if forgery == Forgery::Truncated {
+        bytes.truncate(KERNEL_SIZE);
+    }
+    Ok(bytes)
+}
+
+/// What every forged image begins as.
+fn ordinary() -> [Piece; 3] {
+    let line = b"console=none".to_vec();
+    [Piece::new(Kind::Kernel, probe()), Piece::new(Kind::Initrd, initrd()), Piece::new(Kind::CommandLine, line)]
+}
+
+/// An initrd for a kernel that reads none.
+pub(super) fn initrd() -> Vec<u8> {
+    filler(INITRD_SIZE)
+}
+
+/// Bytes that no part of which repeats: a splitmix64 generator's.
+fn filler(len: usize) -> Vec<u8> {
+    let mut state = 0x7457_696e_u64;
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bytes.extend((mixed ^ (mixed >> 27)).to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Fields of a kernel's header. Source: Linux, `Documentation/arch/arm64/booting.rst`.
+const IMAGE_SIZE_AT: usize = 16;
+const MAGIC_AT: usize = 56;
+const HEAD: usize = 64;
+
+/// What the probe does, behind its header. Sources: Arm DDI 0487; QEMU, `hw/arm/virt.c` (the console at 0x0900_0000); Arm DEN 0022, SYSTEM_OFF.
+const INSTRUCTIONS: [u32; 11] = [
+    0xd2a1_2001, // movz x1, #0x900, lsl #16
+    0x1000_0142, // adr x2, the text, 10 instructions ahead
+    0x3840_1443, // ldrb w3, [x2], #1
+    0x3400_0063, // cbz w3, 3 instructions ahead
+    0xb900_0023, // str w3, [x1]
+    0x17ff_fffd, // b, 3 instructions back
+    0xd280_0100, // movz x0, #8
+    0xf2b0_8000, // movk x0, #0x8400, lsl #16
+    0xd400_0002, // hvc #0
+    0x1400_0000, // b, here
+    0xd503_201f, // nop
+];
+
+/// The probe as a kernel's `Image`.
+pub(super) fn probe() -> Vec<u8> {
+    let mut kernel = vec![0; HEAD];
+    // The first instruction jumps behind the header.
+    kernel[..4].copy_from_slice(&(0x1400_0000 | (HEAD as u32 / 4)).to_le_bytes());
+    kernel[IMAGE_SIZE_AT..IMAGE_SIZE_AT + 8].copy_from_slice(&(KERNEL_SIZE as u64).to_le_bytes());
+    kernel[MAGIC_AT..MAGIC_AT + 4].copy_from_slice(b"ARM\x64");
+    kernel.extend(INSTRUCTIONS.iter().flat_map(|word| word.to_le_bytes()));
+    kernel.extend(RUNS.as_bytes());
+    kernel.extend(b"\r\n\0");
+    let missing = KERNEL_SIZE - kernel.len();
+    kernel.extend(filler(missing));
+    kernel
+}
+
+/// The manifest of an image of these pieces, and everything that follows its header.
+fn compose(product: &str, pieces: &[Piece]) -> Result<(Manifest, Vec<u8>)> {
+    let mut content = Vec::new();
+    let mut manifest = bare(product)?;
+    for piece in pieces {
+        let offset = (HEADER_SIZE + content.len()).next_multiple_of(ALIGNMENT);
+        content.resize(offset - HEADER_SIZE, 0);
+        content.extend(&piece.content);
+        let part = Part {
+            kind: piece.kind,
+            offset: offset as u64,
+            len: piece.content.len() as u64,
+            mem: piece.mem,
+            place: piece.place,
+            entry: 0,
+            encoding: Encoding::Plain,
+            sha256: Sha256::digest(&piece.content).into(),
+            check: Check::AtBoot,
+        };
+        manifest.parts.push(part).map_err(|_| anyhow::anyhow!("an image has too many parts"))?;
+    }
+    manifest.chunks = chunk_table(&content);
+    Ok((manifest, content))
+}
+
+/// A manifest without parts.
+fn bare(product: &str) -> Result<Manifest> {
+    Ok(Manifest {
+        product: Product::try_from(product).map_err(|_| anyhow::anyhow!("{product} is no product's name"))?,
+        hw: 0,
+        version: Version { major: 1, ..Version::default() },
+        security_counter: 1,
+        slot: SlotRule::Any,
+        revoke: Default::default(),
+        created: 0,
+        build: [0; 32],
+        chunks: [0; 32],
+        min_loader: 0,
+        requires: 0,
+        parts: Default::default(),
+        extra: Default::default(),
+    })
+}
+
+/// The digest of the table of the chunks' digests. Source: `docs/format.md`.
+fn chunk_table(content: &[u8]) -> [u8; 32] {
+    let table: Vec<u8> = content.chunks(CHUNK_SIZE as usize).flat_map(Sha256::digest).collect();
+    Sha256::digest(table).into()
+}
+
+/// A header with one signature.
+pub(super) fn signed(manifest: &Manifest, key: &Path) -> Result<[u8; HEADER_SIZE]> {
+    let mut header = unsigned_header(manifest).context("a manifest that is too long")?;
+    sign(&mut header, key)?;
+    Ok(header)
+}
+
+/// Adds the signature of a key file over whatever the header says.
+pub(super) fn sign(header: &mut [u8; HEADER_SIZE], key: &Path) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let message = folder.path().join("message");
+    std::fs::write(&message, &header[..SIGNED_SIZE])?;
+    let mut openssl = Command::new("openssl");
+    openssl.args(["pkeyutl", "-sign", "-rawin", "-inkey"]).arg(key).arg("-in").arg(message);
+    let signature = process::output_of(&mut openssl)?.try_into().map_err(|_| anyhow::anyhow!("openssl gave no Ed25519 signature"))?;
+    add_signature(header, &SignatureEntry { key: key_id_of(key)?, signature }).context("a header that can not be signed")
+}
+
+/// The id of a key file's key: the key itself is the end of its public half in DER (RFC 8410).
+fn key_id_of(key: &Path) -> Result<KeyId> {
+    let der = process::output_of(Command::new("openssl").args(["pkey", "-pubout", "-outform", "DER", "-in"]).arg(key))?;
+    let public = der.last_chunk::<32>().context("openssl gave no Ed25519 key")?;
+    Ok(key_id(public, &mut Builtin))
+}
