@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) jumps: Vec<Range<u64>>,
     /// Addresses whose stores are counted.
     pub(crate) stores: Option<Range<u64>>,
+    /// The counts when code in these ranges first runs; the report is there once all are reached.
+    pub(crate) marks: Vec<(&'static str, Range<u64>)>,
     /// Code that is counted under a name as well.
     pub(crate) buckets: Vec<(&'static str, Range<u64>)>,
     /// Calls out of that code: name, address of the call, and where it comes back to.
@@ -62,8 +64,9 @@ impl Plan {
         for (word, Range { start, end }) in ranges {
             let _ = writeln!(text, "{word} {start:x} {end:x}");
         }
-        for (name, Range { start, end }) in &self.buckets {
-            let _ = writeln!(text, "bucket {name} {start:x} {end:x}");
+        let named = self.marks.iter().map(|named| ("mark", named)).chain(self.buckets.iter().map(|named| ("bucket", named)));
+        for (word, (name, Range { start, end })) in named {
+            let _ = writeln!(text, "{word} {name} {start:x} {end:x}");
         }
         for (name, from, back) in &self.calls {
             let _ = writeln!(text, "call {name} {from:x} {back:x}");
@@ -106,8 +109,14 @@ mod tests {
 
     #[test]
     fn a_plan_is_one_directive_a_line() {
-        let plan = Plan { jumps: vec![0x100..0x200, 0x300..0x400], buckets: vec![("hash", 0x10..0x20)], cut_at_store: Some(255), ..Plan::default() };
-        assert_eq!(plan.text(Path::new("r")), "report r\njump 100 200\njump 300 400\nbucket hash 10 20\ncut-at-store ff\n");
+        let plan = Plan {
+            jumps: vec![0x100..0x200, 0x300..0x400],
+            marks: vec![("end", 1..2)],
+            buckets: vec![("hash", 0x10..0x20)],
+            cut_at_store: Some(255),
+            ..Plan::default()
+        };
+        assert_eq!(plan.text(Path::new("r")), "report r\njump 100 200\njump 300 400\nmark end 1 2\nbucket hash 10 20\ncut-at-store ff\n");
     }
 
     #[test]

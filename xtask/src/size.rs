@@ -16,13 +16,14 @@ use crate::budget::{self, Measure, Row};
 use crate::elf::Firmware;
 use crate::emulate::hosttool;
 use crate::firmware::Logging;
+use crate::linux;
 use crate::plugin::{self, Plan};
 use crate::qemu::{Launch, Limits, Machine, PluginRun};
 use crate::scenario::{AnchorFile, Calibration, Fixture, Situation, situations};
 use crate::workspace::Workspace;
 
 /// What the stack is painted with.
-const PAINT: u8 = 0xc5;
+pub(crate) const PAINT: u8 = 0xc5;
 
 /// Measures both loaders and puts the results beside their budgets.
 pub(crate) fn size(workspace: &Workspace) -> Result<Vec<Row>> {
@@ -34,6 +35,7 @@ pub(crate) fn size(workspace: &Workspace) -> Result<Vec<Row>> {
         let fixture = Fixture::new(workspace, board, &hosttool, &folder, Logging::Off)?;
         measures.extend(Subject { fixture, plugin: &plugin }.measures()?);
     }
+    measures.extend(linux::sizes(workspace, &hosttool)?);
     budget::compare(&budgets, measures)
 }
 
@@ -111,7 +113,7 @@ pub(crate) fn flash_range(layout: &Layout) -> Result<Range<u64>> {
 }
 
 /// Bytes from the first one that lost its paint to the top.
-fn depth(stack: &[u8]) -> Result<u64> {
+pub(crate) fn depth(stack: &[u8]) -> Result<u64> {
     let untouched = stack.iter().position(|byte| *byte != PAINT).context("nothing was ever pushed: the paint is not where the stack is")?;
     ensure!(untouched > 0, "the stack was used to its last byte");
     Ok((stack.len() - untouched) as u64)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use crate::plan::Plan;
+use crate::plan::{Bucket, Plan};
 use crate::qemu;
 use crate::trace::Trace;
 
@@ -15,12 +15,17 @@ pub(crate) struct Counters {
     instructions: AtomicU64,
     stores: AtomicU64,
     buckets: Vec<(String, AtomicU64)>,
+    /// What was counted when each mark was reached; [`NEVER`] before.
+    marks: Vec<(String, AtomicU64)>,
     jumped: AtomicBool,
     /// The bucket that has called, plus one; 0 when none has.
     caller: AtomicUsize,
     /// Where that call comes back to.
     back: AtomicU64,
 }
+
+/// The count of a mark that was not reached.
+const NEVER: u64 = u64::MAX;
 
 /// What is known of an instruction when it is translated.
 #[derive(Debug, Clone, Copy)]
@@ -37,12 +42,10 @@ impl Counters {
     /// The plan's trace can not be written.
     pub(crate) fn new(plan: Plan) -> Result<Self, String> {
         let trace = Trace::open(&plan)?;
-        let mut names: Vec<String> = plan.buckets.iter().map(|bucket| bucket.name.clone()).collect();
-        names.sort();
-        names.dedup();
-        let buckets = names.into_iter().map(|name| (name, AtomicU64::new(0))).collect();
+        let buckets = named(&plan.buckets, 0);
+        let marks = named(&plan.marks, NEVER);
         let (instructions, stores, back) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { plan, trace, instructions, stores, buckets, jumped: AtomicBool::new(false), caller: AtomicUsize::new(0), back })
+        Ok(Self { plan, trace, instructions, stores, buckets, marks, jumped: AtomicBool::new(false), caller: AtomicUsize::new(0), back })
     }
 
     /// Whether every single instruction is to be counted, not only whole blocks.
@@ -66,6 +69,21 @@ impl Counters {
     /// Whether an instruction at `address` belongs to what the loader jumped to.
     pub(crate) fn is_beyond_jump(&self, address: u64) -> bool {
         self.plan.jumps.iter().any(|range| range.contains(&address))
+    }
+
+    /// The mark that a block belongs to by the address of its first instruction, when it was not reached yet.
+    pub(crate) fn mark_at(&self, address: u64) -> Option<usize> {
+        let mark = self.plan.marks.iter().find(|mark| mark.range.contains(&address))?;
+        self.marks.iter().position(|(name, count)| *name == mark.name && count.load(Relaxed) == NEVER)
+    }
+
+    /// A block of a mark is about to run.
+    pub(crate) fn reach(&self, mark: usize) {
+        let Some((_, count)) = self.marks.get(mark) else { return };
+        let is_first = count.compare_exchange(NEVER, self.instructions.load(Relaxed), Relaxed, Relaxed).is_ok();
+        if is_first && self.marks.iter().all(|(_, count)| count.load(Relaxed) != NEVER) {
+            self.write_report();
+        }
     }
 
     /// One instruction of the loader runs.
@@ -129,7 +147,8 @@ impl Counters {
         let _ = writeln!(text, "instructions {}", self.instructions.load(Relaxed));
         let _ = writeln!(text, "stores {}", self.stores.load(Relaxed));
         let _ = writeln!(text, "jumped {}", u8::from(self.jumped.load(Relaxed)));
-        for (name, count) in &self.buckets {
+        let reached = self.marks.iter().filter(|(_, count)| count.load(Relaxed) != NEVER);
+        for (name, count) in self.buckets.iter().chain(reached) {
             let _ = writeln!(text, "{name} {}", count.load(Relaxed));
         }
         let unfinished = self.plan.report.with_extension("unfinished");
@@ -138,4 +157,12 @@ impl Counters {
             eprintln!("emulator-plugin: can not write {}: {error}", self.plan.report.display());
         }
     }
+}
+
+/// A count for each name, from `start` on.
+fn named(buckets: &[Bucket], start: u64) -> Vec<(String, AtomicU64)> {
+    let mut names: Vec<String> = buckets.iter().map(|bucket| bucket.name.clone()).collect();
+    names.sort();
+    names.dedup();
+    names.into_iter().map(|name| (name, AtomicU64::new(start))).collect()
 }

@@ -4,6 +4,7 @@
 //! report PATH              where the counts go, when the jump is reached or QEMU ends by itself
 //! jump LOW HIGH            the loader has jumped once an instruction in LOW..HIGH runs; counting ends there. May stand several times
 //! stores LOW HIGH          stores of the guest into LOW..HIGH are counted
+//! mark NAME LOW HIGH       the count when a block in LOW..HIGH first runs is reported as NAME, once every mark is reached. May stand several times
 //! bucket NAME LOW HIGH     instructions in LOW..HIGH are counted under NAME as well
 //! call NAME FROM BACK      an instruction at FROM calls: everything that runs until BACK is counted under NAME
 //! cut-at-instruction N     the power is cut once N instructions have run (to the end of the translated block)
@@ -22,6 +23,7 @@ pub(crate) struct Plan {
     pub(crate) report: PathBuf,
     pub(crate) jumps: Vec<Range<u64>>,
     pub(crate) stores: Option<Range<u64>>,
+    pub(crate) marks: Vec<Bucket>,
     pub(crate) buckets: Vec<Bucket>,
     pub(crate) calls: HashMap<u64, Call>,
     pub(crate) cut_at_instruction: Option<u64>,
@@ -68,6 +70,7 @@ impl Plan {
             ("report", _) => self.report = PathBuf::from(rest),
             ("jump", [low, high]) => self.jumps.push(range(low, high)?),
             ("stores", [low, high]) => self.stores = Some(range(low, high)?),
+            ("mark", [name, low, high]) => self.marks.push(Bucket { name: (*name).to_owned(), range: range(low, high)? }),
             ("bucket", [name, low, high]) => self.buckets.push(Bucket { name: (*name).to_owned(), range: range(low, high)? }),
             ("call", [name, from, back]) => {
                 self.calls.insert(number(from)?, Call { name: (*name).to_owned(), back: number(back)? });

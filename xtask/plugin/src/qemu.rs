@@ -102,6 +102,10 @@ extern "C" fn on_translate(_id: PluginId, block: *mut Block) {
     let Some(counters) = COUNTERS.get() else { return };
     // SAFETY: `block` is valid during this callback.
     let count = unsafe { qemu_plugin_tb_n_insns(block) };
+    if let Some(mark) = first_address(block, count).and_then(|address| counters.mark_at(address)) {
+        // Before the block itself is counted. SAFETY: as above; the data is a number, not a pointer.
+        unsafe { qemu_plugin_register_vcpu_tb_exec_cb(block, on_mark, NO_REGISTERS, std::ptr::without_provenance_mut(mark)) };
+    }
     if !counters.counts_each_instruction() {
         // SAFETY: as above; the data is a number, not a pointer.
         unsafe { qemu_plugin_register_vcpu_tb_exec_cb(block, on_block, NO_REGISTERS, std::ptr::without_provenance_mut(count)) };
@@ -111,6 +115,16 @@ extern "C" fn on_translate(_id: PluginId, block: *mut Block) {
         let instruction = unsafe { qemu_plugin_tb_get_insn(block, index) };
         watch(counters, instruction);
     }
+}
+
+fn first_address(block: *mut Block, count: usize) -> Option<u64> {
+    if count == 0 {
+        return None;
+    }
+    // SAFETY: `block` is valid during the translation callback, and it has an instruction.
+    let first = unsafe { qemu_plugin_tb_get_insn(block, 0) };
+    // SAFETY: as above.
+    Some(unsafe { qemu_plugin_insn_vaddr(first) })
 }
 
 fn watch(counters: &Counters, instruction: *mut Instruction) {
@@ -142,6 +156,12 @@ extern "C" fn on_instruction(_processor: c_uint, seen: *mut c_void) {
 extern "C" fn on_block(_processor: c_uint, count: *mut c_void) {
     if let Some(counters) = COUNTERS.get() {
         counters.block(u64::try_from(count.addr()).unwrap_or(u64::MAX));
+    }
+}
+
+extern "C" fn on_mark(_processor: c_uint, mark: *mut c_void) {
+    if let Some(counters) = COUNTERS.get() {
+        counters.reach(mark.addr());
     }
 }
 

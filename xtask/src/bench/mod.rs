@@ -6,6 +6,8 @@ mod packing;
 use anyhow::Result;
 
 use crate::budget::{self, Row};
+use crate::emulate::hosttool;
+use crate::linux;
 use crate::workspace::Workspace;
 
 pub(crate) use packing::Extent;
@@ -14,6 +16,7 @@ pub(crate) use packing::Extent;
 pub(crate) fn bench(workspace: &Workspace, extent: Extent) -> Result<Vec<Row>> {
     let budgets = budget::read(workspace, "bench")?;
     let mut measures = instructions::measures(workspace)?;
+    measures.extend(linux::measures(workspace, &hosttool(workspace)?)?);
     measures.extend(packing::measures(workspace, extent)?);
     budget::compare(&budgets, measures)
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use twinslot_bootloader::image::manifest::Kind;
+use twinslot_bootloader::image::manifest::{Check, Kind, Manifest};
 use twinslot_bootloader::image::{HEADER_SIZE, HeaderBytes};
 use twinslot_config::Layout;
 
@@ -66,11 +66,23 @@ fn flip(file: &File, at: u64) -> Result<()> {
     Ok(file.write_all_at(&[byte[0] ^ 1], at)?)
 }
 
-/// Where a part of the image begins, from the slot's start.
-fn part_offset(file: &File, slot: u64, kind: Kind) -> Result<u64> {
+/// Bytes of the header of the image in a slot, and of its parts that are checked at boot.
+pub(super) fn least_to_read(disk: &Path, slot: u64) -> Result<u64> {
+    let file = File::open(disk).with_context(|| format!("can not open {}", disk.display()))?;
+    let parts = manifest(&file, slot)?.parts;
+    let checked = parts.iter().filter(|part| part.check == Check::AtBoot).map(|part| part.len);
+    Ok(HEADER_SIZE as u64 + checked.sum::<u64>())
+}
+
+fn manifest(file: &File, slot: u64) -> Result<Manifest> {
     let mut header = [0; HEADER_SIZE];
     file.read_exact_at(&mut header, slot)?;
-    let manifest = HeaderBytes::parse(&header).and_then(|header| header.unverified_manifest()).context("the slot has no image")?;
+    HeaderBytes::parse(&header).and_then(|header| header.unverified_manifest()).context("the slot has no image")
+}
+
+/// Where a part of the image begins, from the slot's start.
+fn part_offset(file: &File, slot: u64, kind: Kind) -> Result<u64> {
+    let manifest = manifest(file, slot)?;
     let part = manifest.parts.iter().find(|part| part.kind == kind).with_context(|| format!("the image has no part {kind:?}"))?;
     Ok(part.offset)
 }

@@ -54,7 +54,10 @@ impl Userspace {
             Self::Hangs => "$b echo 'init: hangs'\nwhile true; do $b sleep 1000; done\n",
             Self::Exits => "$b echo 'init: exits'\nexit 1\n",
             Self::OpensWatchdog => {
-                concat!(load_watchdog!(), "exec 3> /dev/watchdog0\n$b echo 'init: watchdog driver is loaded and opened'\nwhile true; do $b sleep 1000; done\n")
+                concat!(
+                    load_watchdog!(),
+                    "exec 3> /dev/watchdog0\n$b echo 'init: watchdog driver is loaded and opened'\nwhile true; do $b sleep 1000; done\n"
+                )
             }
             Self::LoadsWatchdog => concat!(
                 load_watchdog!(),

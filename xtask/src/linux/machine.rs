@@ -112,7 +112,8 @@ pub(super) fn dump_tree(board: Board, to: &Path) -> Command {
     command
 }
 
-fn command(run: &Run<'_>) -> Result<Command> {
+/// The emulator's command, its console piped.
+pub(super) fn command(run: &Run<'_>) -> Result<Command> {
     let errors = File::create(run.folder.join("qemu.err")).with_context(|| format!("can not write into {}", run.folder.display()))?;
     let mut command = Command::new(run.board.emulator());
     run.board.describe(&mut command, run.loader);

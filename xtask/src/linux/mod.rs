@@ -9,6 +9,8 @@ mod forge;
 mod initramfs;
 mod loader;
 mod machine;
+mod measure;
+mod size;
 mod supply;
 mod table;
 
@@ -22,6 +24,8 @@ use crate::scenario::{Outcome, Row};
 use crate::workspace::Workspace;
 pub(crate) use board::{Board, OPENSBI};
 use machine::{End, Run, Shown};
+pub(crate) use measure::measures;
+pub(crate) use size::sizes;
 use supply::Supply;
 use table::{Scenario, scenarios};
 

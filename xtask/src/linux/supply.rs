@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use twinslot_config::Layout;
 
 use super::debian::Packages;
-use super::disk::{Slot, apply};
+use super::disk::{self, Slot, apply};
 use super::forge;
 use super::initramfs::{Tree, Userspace, archive};
 use super::machine;
@@ -45,7 +45,16 @@ impl Supply {
         let loader = folder.join("loader.bin");
         std::fs::write(&loader, loader::flat(&std::fs::read(firmware::linux_loader(workspace, board)?)?, base)?)?;
         let packages = Packages::gather(workspace, board)?;
-        Ok(Self { workspace: workspace.clone(), board, hosttool: hosttool.to_owned(), folder: folder.to_owned(), layout, loader, packages, made: RefCell::default() })
+        Ok(Self {
+            workspace: workspace.clone(),
+            board,
+            hosttool: hosttool.to_owned(),
+            folder: folder.to_owned(),
+            layout,
+            loader,
+            packages,
+            made: RefCell::default(),
+        })
     }
 
     pub(super) const fn board(&self) -> Board {
@@ -58,6 +67,15 @@ impl Supply {
 
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    pub(super) const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// What a boot of the image in slot A has to read at least: a header, its parts that are checked at boot, and the journal.
+    pub(super) fn bytes_to_read(&self, disk: &Path) -> Result<u64> {
+        Ok(disk::least_to_read(disk, Slot::A.start(&self.layout))? + self.layout.journal.size)
     }
 
     /// Where a scenario's disk is.

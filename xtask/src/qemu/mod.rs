@@ -6,11 +6,14 @@
 
 mod bare;
 mod control;
+mod debugger;
 mod log;
 mod machine;
 mod observe;
 
 pub(crate) use bare::{End, Shown, run_until};
+pub(crate) use control::Control;
+pub(crate) use debugger::Debugged;
 pub(crate) use log::decode as decode_log;
-pub(crate) use machine::{Launch, Machine, PluginRun, board_in_real_time, watch_console, with_path_then};
+pub(crate) use machine::{Launch, Machine, PluginRun, watch_console, with_path_then};
 pub(crate) use observe::{Ended, Limits, Observed, Reset, Rest, Transcript};

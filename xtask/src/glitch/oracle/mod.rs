@@ -3,16 +3,14 @@
 //! Without a fault, on every host: as many instructions, equal registers at addresses all over the run, equal RAM and flash at the end, the same
 //! console. With faults that a seed chooses: the same end, registers, console and flash. Any difference is an error.
 
-mod gdb;
-
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use thumb_interpreter::{End, Fault, Machine, Reference};
 
-use self::gdb::Debugged;
 use super::campaign::{Attack, Trial};
 use super::hosts::{BOARD, Host, Loader};
+use crate::qemu::Debugged;
 use crate::qemu::Launch;
 
 /// Addresses at which registers are compared, spread over a run.
@@ -46,13 +44,13 @@ pub(super) fn compare_run(host: &Host) -> Result<Compared> {
     let mut debugged = start(host, &reference, folder.path())?;
     let chosen = samples(&reference);
     for number in &chosen {
-        debugged.set_breakpoint(reference.address(*number))?;
+        debugged.set_breakpoint(reference.address(*number).into(), 2)?;
     }
     for number in &chosen {
         reference.go_to(&mut machine, *number);
         debugged.go_on()?;
         compare_registers(&machine, &mut debugged).with_context(|| format!("after {number} instructions"))?;
-        debugged.clear_breakpoint(reference.address(*number))?;
+        debugged.clear_breakpoint(reference.address(*number).into(), 2)?;
     }
     machine.run(super::LONGEST_BOOT, None);
     set_ends(&mut debugged, host, &machine, reference.end())?;
@@ -120,11 +118,11 @@ fn inject(debugged: &mut Debugged, loader: &Loader, trial: &Trial) -> Result<()>
         Fault::One(_) => 1,
         Fault::Pair(_) => 2,
     };
-    debugged.set_breakpoint(trial.address)?;
+    debugged.set_breakpoint(trial.address.into(), 2)?;
     if trial.address != first_address(loader) {
         debugged.go_on()?;
     }
-    debugged.clear_breakpoint(trial.address)?;
+    debugged.clear_breakpoint(trial.address.into(), 2)?;
     let (mut pc, mut xpsr) = (trial.address, debugged.xpsr()?);
     for _ in 0..left_out {
         pc += size_at(loader, pc);
@@ -166,7 +164,7 @@ fn set_ends(debugged: &mut Debugged, host: &Host, machine: &Machine, end: End) -
     }
     ends.sort_unstable();
     ends.dedup();
-    ends.into_iter().try_for_each(|address| debugged.set_breakpoint(address))
+    ends.into_iter().try_for_each(|address| debugged.set_breakpoint(address.into(), 2))
 }
 
 fn exception_entries(loader: &Loader) -> Vec<u32> {

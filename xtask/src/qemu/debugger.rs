@@ -1,23 +1,29 @@
 //! A client of QEMU's debugger interface: breakpoints, registers, memory. Source: the GDB manual, appendix "Remote Protocol".
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::qemu::{Launch, board_in_real_time, with_path_then};
+use super::machine::{Launch, board_in_real_time, with_path_then};
 
 /// How long QEMU may take for anything. It needs milliseconds; a machine that is busy with other work needs more.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The number of XPSR among the registers.
+/// The number of XPSR among the registers of a Cortex-M.
 const XPSR: u8 = 25;
 
+/// The number of the next instruction's address among the registers of a 64-bit processor.
+const WIDE_PC: u8 = 32;
+
+/// How long one look for a stop takes.
+const MOMENT: Duration = Duration::from_millis(50);
+
 /// A board under a debugger, stopped.
-pub(super) struct Debugged {
+pub(crate) struct Debugged {
     child: Child,
     socket: UnixStream,
     /// What was received and not understood yet.
@@ -26,14 +32,18 @@ pub(super) struct Debugged {
 
 impl Debugged {
     /// Starts the emulator; it stops before the first instruction.
-    pub(super) fn start(launch: &Launch) -> Result<Self> {
-        let path = launch.folder.join("debugger");
+    pub(crate) fn start(launch: &Launch) -> Result<Self> {
+        Self::spawn(board_in_real_time(launch), launch.folder)
+    }
+
+    /// The same for any emulator's command. Its console must be piped.
+    pub(crate) fn spawn(mut command: Command, folder: &Path) -> Result<Self> {
+        let path = folder.join("debugger");
         let _ = std::fs::remove_file(&path);
-        let errors = std::fs::File::create(launch.folder.join("qemu.err"))?;
-        let mut command = board_in_real_time(launch);
+        let errors = std::fs::File::create(folder.join("qemu.err"))?;
         command.args(["-S", "-gdb", "chardev:debugger", "-chardev"]);
         command.arg(with_path_then("socket,id=debugger,server=on,wait=off,path=", &path, ""));
-        let child = command.stderr(Stdio::from(errors)).spawn().context("can not start qemu-system-arm; run `cargo xtask setup`")?;
+        let child = command.stderr(Stdio::from(errors)).spawn().context("can not start the emulator; run `cargo xtask setup`")?;
         let socket = connect(&path);
         let mut debugged = Self { child, socket: socket?, received: Vec::new() };
         debugged.socket.set_read_timeout(Some(PATIENCE))?;
@@ -42,23 +52,67 @@ impl Debugged {
         Ok(debugged)
     }
 
-    pub(super) fn set_breakpoint(&mut self, address: u32) -> Result<()> {
-        self.expect_ok(&format!("Z0,{address:x},2"))
+    /// `length` is the instruction's.
+    pub(crate) fn set_breakpoint(&mut self, address: u64, length: u8) -> Result<()> {
+        self.expect_ok(&format!("Z0,{address:x},{length}"))
     }
 
-    pub(super) fn clear_breakpoint(&mut self, address: u32) -> Result<()> {
-        self.expect_ok(&format!("z0,{address:x},2"))
+    pub(crate) fn clear_breakpoint(&mut self, address: u64, length: u8) -> Result<()> {
+        self.expect_ok(&format!("z0,{address:x},{length}"))
+    }
+
+    /// Runs until `is_over` says so. Wherever the processor has just read a register of features, the bits outside `mask` are cleared in what it
+    /// read. `reads` are such instructions of 4 bytes and the general registers that they read into; a breakpoint stands behind each.
+    pub(crate) fn run_masked(&mut self, reads: &[(u64, u8)], mask: u64, is_over: impl Fn() -> bool) -> Result<()> {
+        loop {
+            self.send("c")?;
+            while !self.has_stopped()? {
+                if is_over() {
+                    return Ok(());
+                }
+            }
+            let place = self.wide_register(WIDE_PC)?;
+            let read = reads.iter().find(|(address, _)| address + 4 == place);
+            let (_, register) = read.with_context(|| format!("the processor stopped at {place:#x}, where it reads no features"))?;
+            let value = self.wide_register(*register)? & mask;
+            self.expect_ok(&format!("P{register:x}={}", hex(&value.to_le_bytes())))?;
+        }
+    }
+
+    /// Whether a stop is reported within a moment.
+    fn has_stopped(&mut self) -> Result<bool> {
+        self.socket.set_read_timeout(Some(MOMENT))?;
+        let mut buffer = [0; 4096];
+        let received = self.socket.read(&mut buffer);
+        self.socket.set_read_timeout(Some(PATIENCE))?;
+        match received {
+            Ok(0) => bail!("qemu ended while it was debugged"),
+            Ok(count) => self.received.extend_from_slice(&buffer[..count]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error).context("qemu's debugger interface is gone"),
+        }
+        let Some(answer) = self.take_answer() else { return Ok(false) };
+        self.socket.write_all(b"+").context("qemu's debugger interface is gone")?;
+        ensure!(answer.starts_with("T05") || answer.starts_with("S05"), "the machine did not stop at a breakpoint: {answer:?}");
+        Ok(true)
+    }
+
+    /// A register of a 64-bit processor.
+    fn wide_register(&mut self, number: u8) -> Result<u64> {
+        let answer = self.ask(&format!("p{number:x}"))?;
+        let value = u64::from_str_radix(&answer, 16).with_context(|| format!("{answer:?} is no register"))?;
+        Ok(value.swap_bytes())
     }
 
     /// Runs to the next breakpoint.
-    pub(super) fn go_on(&mut self) -> Result<()> {
+    pub(crate) fn go_on(&mut self) -> Result<()> {
         let answer = self.ask("c")?;
         ensure!(answer.starts_with("T05") || answer.starts_with("S05"), "the board did not stop at a breakpoint: {answer:?}");
         Ok(())
     }
 
     /// r0 to r14, the address of the next instruction, and the flags in the upper four bits of a word.
-    pub(super) fn registers(&mut self) -> Result<[u32; 17]> {
+    pub(crate) fn registers(&mut self) -> Result<[u32; 17]> {
         let answer = self.ask("g")?;
         let mut registers = [0; 17];
         for (index, register) in registers.iter_mut().take(16).enumerate() {
@@ -68,18 +122,18 @@ impl Debugged {
         Ok(registers)
     }
 
-    pub(super) fn xpsr(&mut self) -> Result<u32> {
+    pub(crate) fn xpsr(&mut self) -> Result<u32> {
         let answer = self.ask(&format!("p{XPSR:x}"))?;
         word(&answer)
     }
 
     /// Goes on elsewhere, with other flags.
-    pub(super) fn set_place(&mut self, pc: u32, xpsr: u32) -> Result<()> {
+    pub(crate) fn set_place(&mut self, pc: u32, xpsr: u32) -> Result<()> {
         self.expect_ok(&format!("P{XPSR:x}={}", hex(&xpsr.to_le_bytes())))?;
         self.expect_ok(&format!("Pf={}", hex(&pc.to_le_bytes())))
     }
 
-    pub(super) fn memory(&mut self, address: u32, size: u32) -> Result<Vec<u8>> {
+    pub(crate) fn memory(&mut self, address: u32, size: u32) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for start in (0..size).step_by(1024) {
             let answer = self.ask(&format!("m{:x},{:x}", address + start, 1024.min(size - start)))?;
@@ -89,12 +143,12 @@ impl Debugged {
         Ok(bytes)
     }
 
-    pub(super) fn set_memory(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn set_memory(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
         self.expect_ok(&format!("M{address:x},{:x}:{}", bytes.len(), hex(bytes)))
     }
 
     /// Ends the emulator and returns what the board printed. After a fault that need not be text.
-    pub(super) fn end(mut self) -> Result<String> {
+    pub(crate) fn end(mut self) -> Result<String> {
         self.child.kill().context("can not end qemu")?;
         let mut console = Vec::new();
         if let Some(mut output) = self.child.stdout.take() {
@@ -110,9 +164,13 @@ impl Debugged {
         Ok(())
     }
 
-    fn ask(&mut self, packet: &str) -> Result<String> {
+    fn send(&mut self, packet: &str) -> Result<()> {
         let checksum = packet.bytes().fold(0_u8, u8::wrapping_add);
-        write!(self.socket, "${packet}#{checksum:02x}").context("qemu's debugger interface is gone")?;
+        write!(self.socket, "${packet}#{checksum:02x}").context("qemu's debugger interface is gone")
+    }
+
+    fn ask(&mut self, packet: &str) -> Result<String> {
+        self.send(packet)?;
         loop {
             if let Some(answer) = self.take_answer() {
                 self.socket.write_all(b"+").context("qemu's debugger interface is gone")?;

@@ -1,0 +1,178 @@
+//! What a boot costs: instructions of the loader and of everything up to userspace, and bytes read from the disk.
+//!
+//! The counting plugin tells how many instructions had run when the first one of the kernel ran, and the first one of a program. Runs under `-icount`
+//! are the same every time. The bytes are those that the emulator's disk has delivered.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use twinslot_config::layout::Purpose;
+
+use super::board::Board;
+use super::machine::{Run, command};
+use super::supply::Supply;
+use super::table::scenarios;
+use crate::budget::Measure;
+use crate::plugin::{self, Plan, Report};
+use crate::qemu::{Control, Debugged, watch_console, with_path_then};
+use crate::workspace::Workspace;
+
+/// What a counted boot to userspace is bounded by. It takes ten seconds on an idle machine.
+const UNHURRIED: Duration = Duration::from_secs(1200);
+
+/// The counts of one boot.
+struct Counted {
+    /// Instructions from reset to the kernel's first.
+    loader: u64,
+    /// The same to the first one of a program.
+    userspace: u64,
+    /// Bytes that the disk delivered.
+    read: u64,
+}
+
+/// Measures a boot of Debian's kernel.
+pub(crate) fn measures(workspace: &Workspace, hosttool: &Path) -> Result<Vec<Measure>> {
+    let board = Board::Aarch64;
+    let folder = workspace.products("bench")?.join(board.name());
+    let supply = Supply::gather(workspace, board, hosttool, &folder)?;
+    let scenario = scenarios().into_iter().next().context("there are no scenarios")?;
+    let disk = supply.disk(&scenario)?.context("the first scenario has a disk")?;
+    let run = Run { board, loader: supply.loader(), disk: Some(&disk), hardware: scenario.hardware, folder: &folder, limit: UNHURRIED, cut_at: None };
+    let counting = Counting { plugin: plugin::library(workspace)?, run, marks: marks(&supply) };
+    let counted = counting.count()?;
+    let software = counting.count_without_instructions(supply.loader())?;
+    let expected = supply.bytes_to_read(&disk)?;
+    let kernel = counted.userspace - counted.loader;
+    let share = |loader: u64| 100.0 * loader as f64 / (loader + kernel) as f64;
+    let measure = |name: &str, value, unit, detail| Measure { name: name.to_owned(), board: Some(board.name()), value, unit, detail };
+    let of = |loader: u64| format!("{loader} of {} from reset to userspace", loader + kernel);
+    Ok(vec![
+        measure("linux-loader-share", share(counted.loader), "% of instructions", of(counted.loader)),
+        measure("linux-loader-share-software", share(software), "% of instructions", of(software)),
+        measure(
+            "linux-read-ratio",
+            counted.read as f64 / expected as f64,
+            "of parts, header and journal",
+            format!("{} of {expected} bytes", counted.read),
+        ),
+    ])
+}
+
+/// Where the kernel begins, and where programs lie: below the device registers, or above all physical memory and below the kernel's half.
+fn marks(supply: &Supply) -> Vec<(&'static str, Range<u64>)> {
+    let image = supply.layout().ram_for(Purpose::Image).map(|ram| ("kernel", ram.base..ram.base + ram.size));
+    image.chain([("userspace", 0x40_0000..0x800_0000), ("userspace", 0x10_0000_0000..0x1_0000_0000_0000)]).collect()
+}
+
+struct Counting<'a> {
+    plugin: PathBuf,
+    run: Run<'a>,
+    marks: Vec<(&'static str, Range<u64>)>,
+}
+
+impl Counting<'_> {
+    /// A boot to userspace.
+    fn count(&self) -> Result<Counted> {
+        let (mut command, report) = self.command(&self.marks)?;
+        let socket = self.run.folder.join("control");
+        let _ = std::fs::remove_file(&socket);
+        command.arg("-qmp").arg(with_path_then("unix:", &socket, ",server=on,wait=off"));
+        let mut emulator = Emulator(command.spawn().context("can not start the emulator; run `cargo xtask setup`")?);
+        let (sender, _observed) = channel();
+        watch_console(emulator.0.stdout.take().context("qemu has no console")?, sender.clone());
+        let mut control = Control::connect(&socket, UNHURRIED, sender)?;
+        let report = self.wait_for(&report)?;
+        let read = delivered(&control.command("query-blockstats", json!({}))?)?;
+        Ok(Counted { loader: report.count("kernel")?, userspace: report.count("userspace")?, read })
+    }
+
+    /// Instructions of the loader on a processor that says that it has no SHA-256 instructions.
+    ///
+    /// Every model of the emulator has them, so a debugger answers in the processor's place: behind each instruction that reads ID_AA64ISAR0_EL1 it
+    /// clears the field SHA2 of what was read.
+    fn count_without_instructions(&self, loader: &Path) -> Result<u64> {
+        let kernel: Vec<_> = self.marks.iter().filter(|(name, _)| *name == "kernel").cloned().collect();
+        let (command, report) = self.command(&kernel)?;
+        let reads = feature_reads(&std::fs::read(loader)?);
+        ensure!(!reads.is_empty(), "the loader never asks whether the processor has SHA-256 instructions");
+        let mut debugged = Debugged::spawn(command, self.run.folder)?;
+        for (address, _) in &reads {
+            debugged.set_breakpoint(address + 4, 4)?;
+        }
+        debugged.run_masked(&reads, !FIELD_SHA2, || report.is_file())?;
+        let lines = debugged.end()?;
+        ensure!(lines.contains("twinslot: sha-256 by software"), "the loader hashes by instructions that it was told are not there:\n{lines}");
+        Report::read(&report)?.count("kernel")
+    }
+
+    fn command(&self, marks: &[(&'static str, Range<u64>)]) -> Result<(Command, PathBuf)> {
+        let plan = self.run.folder.join("plan");
+        let report = Plan { marks: marks.to_vec(), ..Plan::default() }.write(&plan)?;
+        let _ = std::fs::remove_file(&report);
+        let mut command = command(&self.run)?;
+        let mut argument = with_path_then("file=", &self.plugin, "");
+        argument.push(with_path_then(",plan=", &plan, ""));
+        command.arg("-plugin").arg(argument);
+        Ok((command, report))
+    }
+
+    /// The report appears whole.
+    fn wait_for(&self, report: &Path) -> Result<Report> {
+        let started = Instant::now();
+        while !report.is_file() {
+            ensure!(started.elapsed() < self.run.limit, "no userspace within {} s", self.run.limit.as_secs());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Report::read(report)
+    }
+}
+
+/// The field SHA2 of ID_AA64ISAR0_EL1. Source: Arm DDI 0487, D19.2.61.
+const FIELD_SHA2: u64 = 0xf << 12;
+
+/// Where a program at address 0 reads ID_AA64ISAR0_EL1, and into which register: `MRS Xt, S3_0_C0_C6_0`. Source: Arm DDI 0487, C6.2.228.
+fn feature_reads(program: &[u8]) -> Vec<(u64, u8)> {
+    let words = program.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).zip((0..).step_by(4));
+    words.filter(|(word, _)| word & !0x1f == 0xd538_0600).map(|(word, address)| (address, (word & 0x1f) as u8)).collect()
+}
+
+/// Bytes that all disks together have delivered.
+fn delivered(statistics: &Value) -> Result<u64> {
+    let disks = statistics.as_array().context("qemu has no statistics of its disks")?;
+    let bytes = disks.iter().map(|disk| disk.pointer("/stats/rd_bytes").and_then(Value::as_u64)).collect::<Option<Vec<u64>>>();
+    bytes.map(|bytes| bytes.iter().sum()).context("qemu does not say how much its disks have delivered")
+}
+
+/// Killed when it is dropped.
+struct Emulator(Child);
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `mrs x9, id_aa64isar0_el1` stands between a move and a read of another register.
+    #[test]
+    fn reads_of_the_processors_features_are_found_with_their_register() {
+        let program: Vec<u8> = [0xaa01_03e0_u32, 0xd538_0609, 0xd538_0629].iter().flat_map(|word| word.to_le_bytes()).collect();
+        assert_eq!(feature_reads(&program), [(4, 9)]);
+    }
+
+    #[test]
+    fn what_all_disks_delivered_is_added_up() {
+        let statistics = json!([{ "stats": { "rd_bytes": 512 } }, { "stats": { "rd_bytes": 1024 } }]);
+        assert_eq!(delivered(&statistics).ok(), Some(1536));
+        assert!(delivered(&json!([{}])).is_err());
+    }
+}
