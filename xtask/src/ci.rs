@@ -43,6 +43,7 @@ const STEPS: [Step; 20] = [
     ("explore", |workspace| explore(workspace, &ExploreArguments::default()).map(Ended::Passed)),
     ("scenarios", |workspace| emulate(workspace, &emulate::Request::default()).map(Ended::Passed)),
     ("cuts", |workspace| cuts(workspace, &Request::SHORT).map(Ended::Passed)),
+    ("refusals", |workspace| linux::refusals(workspace, &linux::RefusalsArguments::SHORT).map(Ended::Passed)),
     ("glitch", |workspace| glitch::glitch(workspace, &glitch::Request::CI).map(Ended::Passed)),
     ("demo", |workspace| demo::demo(workspace).map(Ended::Passed)),
     ("size", |workspace| budget::report("size", &size::size(workspace)?, None).map(Ended::Passed)),

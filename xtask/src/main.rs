@@ -62,6 +62,8 @@ enum Command {
     Qemu(QemuArguments),
     /// Cut the power after every single store of commits and of a header's write, on an emulated board
     Cuts(cuts::CutsArguments),
+    /// Boot the Linux loader on damaged headers, parts, journals, device trees and disks: each ends with a name
+    Refusals(linux::RefusalsArguments),
     /// Live the lives of simulated hosts with every power cut and fault in them, and judge each step by the rules of the design
     Explore(explore::ExploreArguments),
     /// Fuzz every parser for a minute, from the committed corpora
@@ -162,6 +164,7 @@ fn run(command: Command) -> Result<String> {
         Command::Ci => ci::ci(&workspace),
         Command::Qemu(QemuArguments { board, scenario, json, keep }) => emulate::emulate(&workspace, &Request { board, scenario, json, keep }),
         Command::Cuts(arguments) => cuts::cuts(&workspace, &arguments.request()?),
+        Command::Refusals(arguments) => linux::refusals(&workspace, &arguments),
         Command::Explore(arguments) => explore::explore(&workspace, &arguments),
         Command::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments),
         Command::Size(JsonArgument { json }) => budget::report("size", &size::size(&workspace)?, json.as_deref()),

@@ -218,14 +218,23 @@ pub(super) fn signed(manifest: &Manifest, key: &Path) -> Result<[u8; HEADER_SIZE
 }
 
 /// Adds the signature of a key file over whatever the header says.
-pub(super) fn sign(header: &mut [u8; HEADER_SIZE], key: &Path) -> Result<()> {
+fn sign(header: &mut [u8; HEADER_SIZE], key: &Path) -> Result<()> {
+    let entry = SignatureEntry { key: key_id_of(key)?, signature: signature_of(&header[..SIGNED_SIZE], key)? };
+    add_signature(header, &entry).context("a header that can not be signed")
+}
+
+/// The signature of a key file over a message.
+pub(super) fn signature_of(message: &[u8], key: &Path) -> Result<[u8; 64]> {
     let folder = tempfile::tempdir()?;
-    let message = folder.path().join("message");
-    std::fs::write(&message, &header[..SIGNED_SIZE])?;
+    let path = folder.path().join("message");
+    std::fs::write(&path, message)?;
     let mut openssl = Command::new("openssl");
-    openssl.args(["pkeyutl", "-sign", "-rawin", "-inkey"]).arg(key).arg("-in").arg(message);
-    let signature = process::output_of(&mut openssl)?.try_into().map_err(|_| anyhow::anyhow!("openssl gave no Ed25519 signature"))?;
-    add_signature(header, &SignatureEntry { key: key_id_of(key)?, signature }).context("a header that can not be signed")
+    openssl.args(["pkeyutl", "-sign", "-rawin", "-inkey"]).arg(key).arg("-in").arg(path);
+    process::output_of(&mut openssl)?.try_into().map_err(|_| anyhow::anyhow!("openssl gave no Ed25519 signature"))
+}
+
+pub(super) fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 /// The id of a key file's key: the key itself is the end of its public half in DER (RFC 8410).

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
 use super::board::Board;
-use crate::qemu::{Observed, watch_console, with_path_then};
+use crate::qemu::{Debugged, Observed, watch_console, with_path_then};
 
 /// Guest time per instruction is 2^2 ns: watchdogs follow the instructions, not the load of this machine. Idle time passes at once.
 const CLOCK: &str = "shift=2,sleep=off";
@@ -75,11 +75,28 @@ pub(super) struct Shown {
 /// # Errors
 /// The emulator does not start.
 pub(super) fn run(run: &Run<'_>) -> Result<Shown> {
-    let started = Instant::now();
     let mut command = command(run)?;
     let mut child = command.spawn().with_context(|| format!("can not start {}; run `cargo xtask setup`", run.board.emulator()))?;
     let (sender, observed) = channel();
     watch_console(child.stdout.take().context("qemu has no console")?, sender);
+    let shown = watch(run, &observed);
+    let _ = child.kill();
+    child.wait().context("can not tell whether qemu has ended")?;
+    Ok(shown)
+}
+
+/// The same with bytes in memory before the first instruction, put there through the debugger's interface.
+pub(super) fn run_with_memory(run: &Run<'_>, address: u64, bytes: &[u8]) -> Result<Shown> {
+    let mut debugged = Debugged::spawn(command(run)?, run.folder)?;
+    debugged.set_memory(u32::try_from(address)?, bytes)?;
+    let (sender, observed) = channel();
+    watch_console(debugged.console()?, sender);
+    debugged.let_go()?;
+    Ok(watch(run, &observed))
+}
+
+fn watch(run: &Run<'_>, observed: &Receiver<Observed>) -> Shown {
+    let started = Instant::now();
     let mut lines = Vec::new();
     let end = loop {
         match observed.recv_timeout(run.limit.saturating_sub(started.elapsed())) {
@@ -99,9 +116,7 @@ pub(super) fn run(run: &Run<'_>) -> Result<Shown> {
             Err(RecvTimeoutError::Timeout) => break End::TimedOut,
         }
     };
-    let _ = child.kill();
-    child.wait().context("can not tell whether qemu has ended")?;
-    Ok(Shown { lines, end, wall: started.elapsed() })
+    Shown { lines, end, wall: started.elapsed() }
 }
 
 /// A command that writes the device tree of the ordinary machine.
@@ -121,7 +136,7 @@ pub(super) fn command(run: &Run<'_>) -> Result<Command> {
     command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio"]);
     let company = if run.hardware.company == Company::Alone { &[][..] } else { &["before", "behind"] };
     for name in company {
-        command.args(["-blockdev", &format!("driver=null-co,read-zeroes=on,size=1M,node-name={name}")]);
+        command.args(["-blockdev", &format!("driver=null-co,read-zeroes=on,size=1048576,node-name={name}")]);
     }
     // The machine gives its transports from the last one on, and the loader looks from the first one on.
     let mut devices: Vec<String> = company.iter().map(|name| format!("virtio-blk-device,drive={name}")).collect();

@@ -13,7 +13,7 @@ use super::disk::{self, Slot, apply};
 use super::forge;
 use super::initramfs::{Tree, Userspace, archive};
 use super::machine;
-use super::table::{Between, Image, Scenario, Signer};
+use super::table::{Between, Image, Scenario, Signer, scenarios};
 use super::{Board, loader};
 use crate::workspace::Workspace;
 use crate::{firmware, process};
@@ -159,6 +159,17 @@ impl Supply {
         process::output_of(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dtb", "-o"]).arg(&small).arg(&machine))?;
         process::output_of(Command::new("fdtput").args(["-t", "s"]).arg(&small).args(["/", "model", "a signed device tree"]))?;
         Ok(small)
+    }
+
+    /// A disk with an image without Linux in both slots, both confirmed.
+    pub(super) fn probe_disk(&self) -> Result<PathBuf> {
+        let scenario = scenarios().into_iter().find(|scenario| scenario.name == "named-disk-among-others").context("the scenario of a good disk")?;
+        self.disk(&scenario)?.context("the scenario has a disk")
+    }
+
+    /// The file of a key that the loader trusts.
+    pub(super) fn owners_key(&self) -> PathBuf {
+        self.key(Signer::Owner)
     }
 
     fn key(&self, signer: Signer) -> PathBuf {

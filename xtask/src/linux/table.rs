@@ -73,7 +73,7 @@ pub(crate) enum Signer {
 const GOOD: Image = Image { version: "1.0.0", userspace: Userspace::PowersOff, signer: Signer::Owner, tree: Tree::Machine };
 const NEXT: Image = Image { version: "2.0.0", ..GOOD };
 
-const ORDINARY: Hardware = Hardware { memory: 512, bad_sector: None, company: Company::Alone };
+pub(super) const ORDINARY: Hardware = Hardware { memory: 512, bad_sector: None, company: Company::Alone };
 
 /// Where the first part of an image lies in its slot: the kernel.
 const KERNEL: u64 = 4096;

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -145,6 +145,16 @@ impl Debugged {
 
     pub(crate) fn set_memory(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
         self.expect_ok(&format!("M{address:x},{:x}:{}", bytes.len(), hex(bytes)))
+    }
+
+    /// What the machine prints from now on.
+    pub(crate) fn console(&mut self) -> Result<ChildStdout> {
+        self.child.stdout.take().context("qemu has no console")
+    }
+
+    /// Lets the machine run; no breakpoint is set.
+    pub(crate) fn let_go(&mut self) -> Result<()> {
+        self.send("c")
     }
 
     /// Ends the emulator and returns what the board printed. After a fault that need not be text.
