@@ -16,6 +16,11 @@ pub trait Machine {
     /// A clock that never goes back.
     fn microseconds(&self) -> u64;
 
+    /// Lets a moment pass while a device works, and comes back by itself.
+    fn pause(&self) {
+        core::hint::spin_loop();
+    }
+
     /// Starts a kernel as its boot protocol asks: nothing of the loader runs any more.
     fn start_kernel(&self, entry: u64, device_tree: u64) -> !;
 

@@ -5,7 +5,6 @@
 
 mod hal;
 
-use core::hint::spin_loop;
 use core::ptr::NonNull;
 
 use virtio_drivers::queue::VirtQueue;
@@ -232,7 +231,7 @@ impl Running {
             if machine.microseconds().wrapping_sub(started) > PATIENCE_MICROSECONDS {
                 return Err(DiskError::Restless);
             }
-            spin_loop();
+            machine.pause();
         }
         Ok(())
     }
@@ -269,7 +268,7 @@ impl Running {
                 self.stop(machine)?;
                 return Err(DiskError::TimedOut);
             }
-            spin_loop();
+            machine.pause();
         }
         // SAFETY: these are the buffers that were added.
         unsafe { self.queue.pop_used(token, inputs, outputs) }.map(|_| ()).map_err(|_| DiskError::NotVirtio)

@@ -28,6 +28,13 @@ impl Machine for Virt {
         ticks / per_microsecond
     }
 
+    /// The timer sends events all the time (`start`), each of which ends a wait: a wait costs one instruction where a loop costs many.
+    #[expect(unsafe_code, reason = "an instruction that waits")]
+    fn pause(&self) {
+        // SAFETY: it waits, at most until the next event of the timer, and does nothing else.
+        unsafe { core::arch::asm!("wfe", options(nomem, nostack)) };
+    }
+
     /// Source: Linux, `Documentation/arch/arm64/booting.rst`: the tree's address in x0, x1 to x3 zero, MMU off, interrupts masked.
     #[expect(unsafe_code, reason = "control leaves the program")]
     fn start_kernel(&self, entry: u64, device_tree: u64) -> ! {

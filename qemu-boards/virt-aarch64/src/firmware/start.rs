@@ -9,7 +9,7 @@ extern "C" fn enter() -> ! {
 }
 
 // SAFETY: the linker script puts this section first, where the processor starts, at EL1 with the MMU off. It masks interrupts, chooses the stack
-// pointer of EL1, switches floating point on, takes the exceptions, and gives Rust what it needs: a stack, initialised data, zeroed statics. All
+// pointer of EL1, switches floating point on, takes the exceptions, has the timer send an event every 32 ticks, and gives Rust what it needs: a stack, initialised data, zeroed statics. All
 // symbols are multiples of 16, by the script.
 //
 // The start is the table of exceptions at the same time, 128 bytes an entry. Its first four would be for EL1 on the stack pointer of EL0, which is never
@@ -35,6 +35,8 @@ global_asm!(
     "mrs x0, cpacr_el1",
     "orr x0, x0, #(3 << 20)",
     "msr cpacr_el1, x0",
+    "mov x0, #((4 << 4) | (1 << 2))",
+    "msr cntkctl_el1, x0",
     "adr x0, _start",
     "msr vbar_el1, x0",
     "isb",

@@ -251,8 +251,10 @@ fn change_disk(file: &File, host: &Host, random: &mut Sequence, changed: &mut Ch
     let [(first, _), (second, _)] = &host.slots;
     match random.up_to(4) {
         1 => {
-            file.set_len(random.up_to(second.offset + IMAGE as u64))?;
-            changed.refused = vec![Slot::A, Slot::B];
+            let end = random.up_to(second.offset + IMAGE as u64);
+            file.set_len(end)?;
+            let cut = [(Slot::A, first), (Slot::B, second)].into_iter().filter(|(_, slot)| end < slot.offset + HEADER_SIZE as u64);
+            changed.refused = cut.map(|(slot, _)| slot).collect();
         }
         2 => {
             let places = [host.journal.0.offset, host.journal.0.offset + host.journal.0.size / 2, first.offset, second.offset];
