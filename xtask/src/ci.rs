@@ -28,7 +28,7 @@ enum Ended {
     NotRun(String),
 }
 
-const STEPS: [Step; 20] = [
+const STEPS: [Step; 21] = [
     ("setup", |workspace| setup::setup(workspace).map(Ended::Passed)),
     ("format", format),
     ("lint on the host", lint_host),
