@@ -10,7 +10,9 @@ mod power;
 mod sbi;
 mod start;
 
+use linux_shell::console::Line;
 use linux_shell::loader::{Build, run};
+use linux_shell::machine::Machine as _;
 use twinslot_bootloader::boot::WatchdogUse;
 use twinslot_bootloader::image::Identity;
 
@@ -42,6 +44,7 @@ fn main(hart: usize, device_tree: usize) -> ! {
 /// Words and place of a panic would bring tens of KB of formatting code and file names into the loader.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    machine::say(format_args!("the loader panicked"));
-    machine::wait_for_ever()
+    let machine = Virt::for_last_words();
+    drop(Line::new(&machine).text("halt: the loader panicked"));
+    machine.stop()
 }

@@ -1,7 +1,6 @@
 //! The processor and the console.
 
 use core::cell::Cell;
-use core::fmt::{self, Write};
 
 use linux_shell::machine::Machine;
 use twinslot_bootloader::image::kernel::Architecture;
@@ -26,6 +25,11 @@ impl Virt {
         Self { hart, starts_over_at: Cell::new(None) }
     }
 
+    /// The machine where nothing is known of it but how to speak and how to stop. It starts no kernel.
+    pub(super) const fn for_last_words() -> Self {
+        Self::on(0)
+    }
+
     /// Has the next stop end with a reset, so many seconds from now.
     pub(super) fn start_over_in(&self, seconds: u32) {
         self.starts_over_at.set(Some(self.microseconds().saturating_add(u64::from(seconds) * 1_000_000)));
@@ -36,7 +40,7 @@ impl Machine for Virt {
     const ARCHITECTURE: Architecture = Architecture::Riscv64;
 
     fn send(&self, text: &str) {
-        send(text);
+        text.bytes().for_each(sbi::put);
     }
 
     #[expect(unsafe_code, reason = "the clock is a control register")]
@@ -74,33 +78,10 @@ impl Machine for Virt {
             }
             sbi::reset();
         }
-        wait_for_ever()
+        loop {
+            wait();
+        }
     }
-}
-
-/// Waits without end.
-pub(super) fn wait_for_ever() -> ! {
-    loop {
-        wait();
-    }
-}
-
-/// Sends one line of the loader's.
-pub(super) fn say(words: fmt::Arguments<'_>) {
-    let _ = writeln!(Console, "twinslot: halt: {words}\r");
-}
-
-struct Console;
-
-impl Write for Console {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        send(text);
-        Ok(())
-    }
-}
-
-fn send(text: &str) {
-    text.bytes().for_each(sbi::put);
 }
 
 #[expect(unsafe_code, reason = "an instruction that waits")]

@@ -7,7 +7,7 @@ use linux_shell::layout::Layout;
 use linux_shell::loader::Hardware;
 use linux_shell::memory::{Vouched, constant_bytes, own_bytes, words};
 use linux_shell::virtio::{Slots, VirtioDisk};
-use twinslot_bootloader::crypto::Builtin;
+use twinslot_bootloader::crypto::Compact;
 
 use super::machine::Virt;
 use super::power::Unwatched;
@@ -24,7 +24,7 @@ pub(super) fn hardware<'m>(
     machine: &'m Virt,
     device_tree: usize,
     layout: &Layout,
-) -> Hardware<'m, Virt, Unwatched<'m>, VirtioDisk<'m, Virt>, Builtin> {
+) -> Hardware<'m, Virt, Unwatched<'m>, VirtioDisk<'m, Virt>, Compact> {
     // SAFETY: virt has 8 virtio-mmio transports there; without an IOMMU, and with translation off, addresses are the same for all.
     let slots = unsafe { Slots::at(0x1000_1000, 0x1000, 8) };
     let machine_tree = machine_tree(device_tree as u64, layout);
@@ -35,7 +35,7 @@ pub(super) fn hardware<'m>(
     // SAFETY: translation is off, build.rs linked this program into the loader's regions of the same layout, and `main` is entered once.
     let memory = unsafe { Vouched::for_this_board() };
     let disk = VirtioDisk::find(slots, machine);
-    Hardware { machine, watchdog: Unwatched(machine), disk, crypto: Builtin, hash: "software", machine_tree, tree_room, mark, memory }
+    Hardware { machine, watchdog: Unwatched(machine), disk, crypto: Compact, hash: "software", machine_tree, tree_room, mark, memory }
 }
 
 /// The bytes of the machine's tree; none when it lies where none can: everything below the first byte of images is the firmware's or the loader's.
