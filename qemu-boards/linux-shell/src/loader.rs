@@ -19,7 +19,7 @@ use twinslot_bootloader::load::{Bootable, Memory as _, Span};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 
 use crate::console::Line;
-use crate::device_tree::{LinuxTree, MachineTree, TreeError, Value};
+use crate::device_tree::{LinuxTree, MachineTree, Ranges, TreeError, Value};
 use crate::disk::{Disk, DiskError, WatchedDisk};
 use crate::handoff::{booted_name, command_line, publish};
 use crate::layout::Layout;
@@ -202,13 +202,18 @@ fn hand_over<M: Machine>(
 ) -> Result<u64, TreeError> {
     let address = room.as_ptr().addr() as u64;
     let (start, len) = build.layout.marker;
-    let kept = Span { start, len };
+    let mut kept = Ranges::new();
+    kept.push(Span { start, len }).map_err(|_| TreeError::TooManyRanges)?;
     let line = {
         let signed = image.part(Kind::CommandLine).and_then(|part| memory.ram(part.address, part.len).map(|bytes| &*bytes));
         command_line(signed.unwrap_or_default(), handoff.booted).ok_or(TreeError::TooLarge)?
     };
     let given = image.part(Kind::DeviceTree).and_then(|part| memory.ram(part.address, part.len).map(|bytes| &*bytes));
-    let mut tree = LinuxTree::begin(given.unwrap_or(machine_tree.bytes()), kept, room)?;
+    if given.is_some() {
+        // Firmware below the loader says in the machine's tree alone what memory it keeps.
+        kept.extend_from_slice(&machine_tree.reserved()?).map_err(|_| TreeError::TooManyRanges)?;
+    }
+    let mut tree = LinuxTree::begin(given.unwrap_or(machine_tree.bytes()), &kept, room)?;
     tree.choose("bootargs", Value::Bytes(&line))?;
     if let Some(initrd) = image.part(Kind::Initrd) {
         tree.choose("linux,initrd-start", Value::Wide(initrd.address))?;

@@ -60,7 +60,7 @@ impl Made {
     fn by(edit: impl FnOnce(&mut LinuxTree<'_>) -> Result<(), TreeError>) -> Self {
         let mut room = vec![0; 0x1_0000];
         let source = compiled(SOURCE, 0x10_0000);
-        let mut tree = LinuxTree::begin(&source, KEPT, &mut room).expect("a tree");
+        let mut tree = LinuxTree::begin(&source, &[KEPT], &mut room).expect("a tree");
         edit(&mut tree).expect("edits that fit");
         let size = tree.finish().expect("a tree that fits");
         let folder = tempfile::tempdir().expect("a folder");
@@ -172,11 +172,11 @@ fn trees_that_can_not_be_used_are_refused_by_name() {
     assert_eq!(MachineTree::read(&whole[..whole.len() - 1]).err(), Some(TreeError::TooLarge));
     let bare = compiled("/dts-v1/; / { };", 0);
     assert_eq!(MachineTree::read(&bare).expect("a tree").memory(), Err(TreeError::NoMemory));
-    assert_eq!(LinuxTree::begin(&bare, KEPT, &mut [0; 4096]).err(), Some(TreeError::NoChosen));
+    assert_eq!(LinuxTree::begin(&bare, &[KEPT], &mut [0; 4096]).err(), Some(TreeError::NoChosen));
     let two_roots = [&whole[..], &whole[..]].concat();
     assert!(MachineTree::read(&two_roots).is_ok_and(|tree| tree.bytes() == whole), "what lies behind a tree is not part of it");
     let mut room = [0; 1024];
-    let mut tree = LinuxTree::begin(&whole, KEPT, &mut room).expect("a tree that fits");
+    let mut tree = LinuxTree::begin(&whole, &[KEPT], &mut room).expect("a tree that fits");
     assert_eq!(tree.choose("bootargs", Value::Bytes(&[b'x'; 1024])), Err(TreeError::TooLarge));
 }
 
@@ -184,7 +184,7 @@ fn trees_that_can_not_be_used_are_refused_by_name() {
 fn a_tree_fits_into_its_size_and_into_no_byte_less() {
     let whole = compiled(SOURCE, 0);
     let made = |room: &mut [u8]| {
-        let mut tree = LinuxTree::begin(&whole, KEPT, room)?;
+        let mut tree = LinuxTree::begin(&whole, &[KEPT], room)?;
         tree.choose("bootargs", Value::Text("console=ttyAMA0"))?;
         tree.finish()
     };
@@ -203,7 +203,7 @@ fn what_others_left_in_the_loaders_properties_is_gone() {
     );
     let mut room = [0; 4096];
     let source = compiled(&source, 0);
-    let mut tree = LinuxTree::begin(&source, KEPT, &mut room).expect("a tree");
+    let mut tree = LinuxTree::begin(&source, &[KEPT], &mut room).expect("a tree");
     tree.choose("twinslot,phase", Value::Text("trial")).expect("a property that fits");
     let size = tree.finish().expect("a tree that fits");
     let folder = tempfile::tempdir().expect("a folder");
@@ -238,7 +238,7 @@ fn no_damaged_tree_does_more_than_give_an_error() {
             let mut damaged = whole.clone();
             damaged[at] ^= flip;
             let mut room = vec![0; 0x1_0000];
-            let made = LinuxTree::begin(&damaged, KEPT, &mut room).and_then(|mut tree| {
+            let made = LinuxTree::begin(&damaged, &[KEPT], &mut room).and_then(|mut tree| {
                 tree.choose("bootargs", Value::Text("x"))?;
                 tree.finish()
             });

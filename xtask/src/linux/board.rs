@@ -65,11 +65,20 @@ impl Board {
         }
     }
 
-    /// Why the kernel that only says that it runs does not run here.
-    pub(super) const fn lacks_probe(self) -> Option<&'static str> {
+    /// The one that kernels for this board are not for.
+    pub(super) const fn other(self) -> Self {
         match self {
-            Self::Aarch64 => None,
-            Self::Riscv64 => Some("the kernel of images without Linux is written for arm64; the loader's code behind it is the same"),
+            Self::Aarch64 => Self::Riscv64,
+            Self::Riscv64 => Self::Aarch64,
+        }
+    }
+
+    /// Where the device tree of a machine with 512 MiB lies: at the beginning of RAM, or in the last 2 MiB. Sources: QEMU, `hw/arm/virt.c` and
+    /// `hw/riscv/boot.c`.
+    pub(super) const fn machine_tree(self) -> u64 {
+        match self {
+            Self::Aarch64 => 0x4000_0000,
+            Self::Riscv64 => 0x9fe0_0000,
         }
     }
 
@@ -78,11 +87,13 @@ impl Board {
         if self.lacks_watchdog().is_some() && line.starts_with(ARMED) {
             return None;
         }
-        let hash = match self {
-            Self::Aarch64 => "instructions",
-            Self::Riscv64 => "software",
+        // RAM for images ends before the one tree, and goes around the other.
+        let (hash, over_tree) = match self {
+            Self::Aarch64 => ("instructions", "code=41 RangeOutsideRam"),
+            Self::Riscv64 => ("software", "code=40 RangeConflict"),
         };
-        Some(line.replace("{board}", self.name()).replace("{console}", self.console()).replace("{hash}", hash))
+        let words = [("{board}", self.name()), ("{console}", self.console()), ("{hash}", hash), ("{over-tree}", over_tree)];
+        Some(words.iter().fold(line.to_owned(), |line, (place, word)| line.replace(place, word)))
     }
 
     pub(super) const fn emulator(self) -> &'static str {
@@ -108,9 +119,10 @@ mod tests {
 
     #[test]
     fn a_line_of_the_table_names_the_board_its_console_and_how_it_hashes() {
-        let line = "{board} console={console} sha-256 by {hash}";
-        assert_eq!(Board::Aarch64.shows(line).as_deref(), Some("virt-aarch64 console=ttyAMA0 sha-256 by instructions"));
-        assert_eq!(Board::Riscv64.shows(line).as_deref(), Some("virt-riscv64 console=ttyS0 sha-256 by software"));
+        let line = "{board} console={console} sha-256 by {hash}, {over-tree}";
+        let aarch64 = "virt-aarch64 console=ttyAMA0 sha-256 by instructions, code=41 RangeOutsideRam";
+        assert_eq!(Board::Aarch64.shows(line).as_deref(), Some(aarch64));
+        assert_eq!(Board::Riscv64.shows(line).as_deref(), Some("virt-riscv64 console=ttyS0 sha-256 by software, code=40 RangeConflict"));
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(super) fn apply(change: Change, disk: &Path, layout: &Layout, key: &Path) ->
     match change {
         Change::Flip(slot, offset) => flip(&file, slot.start(layout) + offset)?,
         Change::FlipPart(slot, kind, offset) => flip(&file, slot.start(layout) + part_offset(&file, slot.start(layout), kind)? + offset)?,
-        Change::Forge(slot, forgery) => file.write_all_at(&forge::image(forgery, &layout.product, key)?, slot.start(layout))?,
+        Change::Forge(slot, forgery) => file.write_all_at(&forge::image(forgery, layout, key)?, slot.start(layout))?,
         Change::LoseJournal => file.write_all_at(&vec![0; usize::try_from(layout.journal.size)?], layout.journal.offset)?,
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! Images without Linux, and images that are signed by the owner and still not fit to start.
 //!
-//! Their kernel is the probe: 12 instructions that say that they run and switch the machine off. Manifests are written as they are asked for, whatever
-//! a packing tool would say; signatures are OpenSSL's.
+//! Their kernel is the probe ([`probe`]). Manifests are written as they are asked for, whatever a packing tool would say; signatures are OpenSSL's.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,21 +13,18 @@ use twinslot_bootloader::image::chunks::CHUNK_SIZE;
 use twinslot_bootloader::image::draft::{add_signature, unsigned_header};
 use twinslot_bootloader::image::manifest::{Check, Encoding, Kind, Manifest, Part, Place, SlotRule, Version};
 use twinslot_bootloader::image::{HEADER_SIZE, Product, SIGNED_SIZE, SignatureEntry};
+use twinslot_config::Layout;
+use twinslot_config::layout::Purpose;
 
+use super::board::Board;
+use super::probe::{self, IMAGE_SIZE_AT, MAGIC_AT};
 use crate::process;
-
-/// What the probe says.
-pub(crate) const RUNS: &str = "probe: runs";
 
 /// Parts of a forged image begin at multiples of this.
 const ALIGNMENT: usize = 4096;
 
-/// Bytes of the filler behind the probe's instructions.
-const KERNEL_SIZE: usize = 72_000;
+/// Bytes of a forged image's initrd.
 const INITRD_SIZE: usize = 40_000;
-
-/// What the loader may give to images: the beginning of the region in the layout of virt-aarch64.
-const IMAGE_RAM: u64 = 0x4020_0000;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -37,7 +33,7 @@ const MIB: u64 = 1024 * 1024;
 pub(crate) enum Forgery {
     /// Nothing: the proof that the others are refused for what is wrong with them.
     Nothing,
-    /// The kernel says that it is for RISC-V.
+    /// The kernel says that it is for the other board.
     OtherArchitecture,
     /// The kernel's header is not one.
     NoKernel,
@@ -73,38 +69,41 @@ impl Piece {
 }
 
 /// A forged image, signed with a key file.
-pub(super) fn image(forgery: Forgery, product: &str, key: &Path) -> Result<Vec<u8>> {
-    let mut pieces = ordinary();
+pub(super) fn image(forgery: Forgery, layout: &Layout, key: &Path) -> Result<Vec<u8>> {
+    let board = Board::named(&layout.board).context("the layout is of no board that boots Linux")?;
+    let ram = |purpose| layout.ram_for(purpose).next().map(|ram| ram.base).context("the layout lacks RAM for images or the loader");
+    let image_ram = ram(Purpose::Image)?;
+    let mut pieces = ordinary(board);
     let [kernel, initrd, _] = &mut pieces;
     match forgery {
-        Forgery::OtherArchitecture => kernel.content[MAGIC_AT..MAGIC_AT + 4].copy_from_slice(b"RSC\x05"),
+        Forgery::OtherArchitecture => kernel.content[MAGIC_AT..MAGIC_AT + 4].copy_from_slice(probe::magic(board.other())),
         Forgery::NoKernel => kernel.content[MAGIC_AT..MAGIC_AT + 4].fill(0),
         Forgery::HiddenBss => kernel.content[IMAGE_SIZE_AT..IMAGE_SIZE_AT + 8].copy_from_slice(&(64 * MIB).to_le_bytes()),
         Forgery::BssOverInitrd => {
             kernel.content[IMAGE_SIZE_AT..IMAGE_SIZE_AT + 8].copy_from_slice(&(64 * MIB).to_le_bytes());
-            (kernel.mem, kernel.place, initrd.place) = (64 * MIB, Place::At(IMAGE_RAM), Place::At(IMAGE_RAM + 32 * MIB));
+            (kernel.mem, kernel.place, initrd.place) = (64 * MIB, Place::At(image_ram), Place::At(image_ram + 32 * MIB));
         }
-        Forgery::OverLoader => kernel.place = Place::At(0x4014_0000),
-        Forgery::OverTree => kernel.place = Place::At(0x4000_0000),
+        Forgery::OverLoader => kernel.place = Place::At(ram(Purpose::Loader)?),
+        Forgery::OverTree => kernel.place = Place::At(board.machine_tree()),
         Forgery::LargerThanMemory => initrd.mem = 1024 * MIB,
         Forgery::Nothing | Forgery::Truncated | Forgery::BehindSlot => {}
     }
-    let (mut manifest, content) = compose(product, &pieces)?;
+    let (mut manifest, content) = compose(&layout.product, &pieces)?;
     if let (Forgery::BehindSlot, Some(last)) = (forgery, manifest.parts.last_mut()) {
         last.offset = 1024 * MIB;
     }
     let mut bytes = signed(&manifest, key)?.to_vec();
     bytes.extend(content);
     if forgery == Forgery::Truncated {
-        bytes.truncate(KERNEL_SIZE);
+        bytes.truncate(probe::SIZE);
     }
     Ok(bytes)
 }
 
 /// What every forged image begins as.
-fn ordinary() -> [Piece; 3] {
+fn ordinary(board: Board) -> [Piece; 3] {
     let line = b"console=none".to_vec();
-    [Piece::new(Kind::Kernel, probe()), Piece::new(Kind::Initrd, initrd()), Piece::new(Kind::CommandLine, line)]
+    [Piece::new(Kind::Kernel, probe(board)), Piece::new(Kind::Initrd, initrd()), Piece::new(Kind::CommandLine, line)]
 }
 
 /// An initrd for a kernel that reads none.
@@ -125,39 +124,9 @@ fn filler(len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Fields of a kernel's header. Source: Linux, `Documentation/arch/arm64/booting.rst`.
-const IMAGE_SIZE_AT: usize = 16;
-const MAGIC_AT: usize = 56;
-const HEAD: usize = 64;
-
-/// What the probe does, behind its header. Sources: Arm DDI 0487; QEMU, `hw/arm/virt.c` (the console at 0x0900_0000); Arm DEN 0022, SYSTEM_OFF.
-const INSTRUCTIONS: [u32; 11] = [
-    0xd2a1_2001, // movz x1, #0x900, lsl #16
-    0x1000_0142, // adr x2, the text, 10 instructions ahead
-    0x3840_1443, // ldrb w3, [x2], #1
-    0x3400_0063, // cbz w3, 3 instructions ahead
-    0xb900_0023, // str w3, [x1]
-    0x17ff_fffd, // b, 3 instructions back
-    0xd280_0100, // movz x0, #8
-    0xf2b0_8000, // movk x0, #0x8400, lsl #16
-    0xd400_0002, // hvc #0
-    0x1400_0000, // b, here
-    0xd503_201f, // nop
-];
-
 /// The probe as a kernel's `Image`.
-pub(super) fn probe() -> Vec<u8> {
-    let mut kernel = vec![0; HEAD];
-    // The first instruction jumps behind the header.
-    kernel[..4].copy_from_slice(&(0x1400_0000 | (HEAD as u32 / 4)).to_le_bytes());
-    kernel[IMAGE_SIZE_AT..IMAGE_SIZE_AT + 8].copy_from_slice(&(KERNEL_SIZE as u64).to_le_bytes());
-    kernel[MAGIC_AT..MAGIC_AT + 4].copy_from_slice(b"ARM\x64");
-    kernel.extend(INSTRUCTIONS.iter().flat_map(|word| word.to_le_bytes()));
-    kernel.extend(RUNS.as_bytes());
-    kernel.extend(b"\r\n\0");
-    let missing = KERNEL_SIZE - kernel.len();
-    kernel.extend(filler(missing));
-    kernel
+pub(super) fn probe(board: Board) -> Vec<u8> {
+    probe::kernel(board, filler)
 }
 
 /// The manifest of an image of these pieces, and everything that follows its header.

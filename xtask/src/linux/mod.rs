@@ -10,6 +10,7 @@ mod initramfs;
 mod loader;
 mod machine;
 mod measure;
+mod probe;
 mod refusals;
 mod size;
 mod supply;
@@ -87,8 +88,7 @@ fn calibrate(supply: &Supply) -> Result<Duration> {
 /// Runs a scenario, where the board has what it is about. What goes wrong in preparing it fails it too.
 fn row(supply: &Supply, scenario: &Scenario, limit: Duration) -> Row {
     let (started, board) = (Instant::now(), supply.board());
-    let lacks_watchdog = board.lacks_watchdog().filter(|_| scenario.needs_watchdog());
-    let (outcome, detail) = match lacks_watchdog.or(board.lacks_probe().filter(|_| scenario.needs_probe())) {
+    let (outcome, detail) = match board.lacks_watchdog().filter(|_| scenario.needs_watchdog()) {
         Some(reason) => (Outcome::NotApplicable, reason.to_owned()),
         None => judge(supply, scenario, limit),
     };

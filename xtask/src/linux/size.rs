@@ -24,7 +24,7 @@ use crate::workspace::Workspace;
 /// What a run without Linux is bounded by. It takes a fraction of a second.
 const UNHURRIED: Duration = Duration::from_secs(120);
 
-/// Measures the loaders of all boards; RAM where there are images without Linux.
+/// Measures the loaders of all boards.
 pub(crate) fn sizes(workspace: &Workspace, hosttool: &Path) -> Result<Vec<Measure>> {
     let mut measures = Vec::new();
     for board in Board::ALL {
@@ -34,12 +34,10 @@ pub(crate) fn sizes(workspace: &Workspace, hosttool: &Path) -> Result<Vec<Measur
             |name: &str, value: u64, detail| Measure { name: name.to_owned(), board: Some(board.name()), value: value as f64, unit: "bytes", detail };
         let code = super::loader::flat(&elf, places.code_start)?.len() as u64;
         measures.push(measure("linux-loader-code", code, "code, constants and start values, as the flash holds them".to_owned()));
-        if board.lacks_probe().is_none() {
-            let folder = workspace.products("size")?.join(board.name());
-            let (stack, deepest) = deepest(&Supply::gather(workspace, board, hosttool, &folder)?, &places)?;
-            let detail = format!("{} static + {stack} stack in {deepest}", places.statics);
-            measures.push(measure("linux-loader-ram", places.statics + stack, detail));
-        }
+        let folder = workspace.products("size")?.join(board.name());
+        let (stack, deepest) = deepest(&Supply::gather(workspace, board, hosttool, &folder)?, &places)?;
+        let detail = format!("{} static + {stack} stack in {deepest}", places.statics);
+        measures.push(measure("linux-loader-ram", places.statics + stack, detail));
     }
     Ok(measures)
 }
@@ -109,7 +107,7 @@ fn wait_for_end(observed: &std::sync::mpsc::Receiver<Observed>) -> Result<()> {
     let started = Instant::now();
     loop {
         match observed.recv_timeout(UNHURRIED.saturating_sub(started.elapsed())) {
-            Ok(Observed::Line(line)) if line.starts_with("twinslot: halt: ") || line == super::forge::RUNS => return Ok(()),
+            Ok(Observed::Line(line)) if line.starts_with("twinslot: halt: ") || line == super::probe::RUNS => return Ok(()),
             Ok(Observed::Line(_) | Observed::Reset(_)) => {}
             Ok(Observed::Gone) | Err(RecvTimeoutError::Disconnected) => bail!("qemu ended by itself"),
             Err(RecvTimeoutError::Timeout) => bail!("the loader did not decide within {} s", UNHURRIED.as_secs()),

@@ -136,7 +136,7 @@ impl Supply {
         std::fs::write(&line, command_line(self.board))?;
         let mut parts = if image.userspace == Userspace::None {
             let kernel = path.with_extension("kernel");
-            std::fs::write(&kernel, forge::probe())?;
+            std::fs::write(&kernel, forge::probe(self.board))?;
             std::fs::write(&initrd, forge::initrd())?;
             vec![("kernel", kernel)]
         } else {

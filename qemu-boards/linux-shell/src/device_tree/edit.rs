@@ -27,16 +27,16 @@ pub struct LinuxTree<'a> {
 }
 
 impl<'a> LinuxTree<'a> {
-    /// A copy of `source` in `target`, with `kept` reserved: Linux uses what is in there for nothing.
+    /// A copy of `source` in `target`, with all of `kept` reserved: Linux uses what is in there for nothing.
     ///
     /// # Errors
     /// The source is damaged, lacks `/chosen`, or does not fit.
-    pub fn begin(source: &'a [u8], kept: Span, target: &'a mut [u8]) -> Result<Self, TreeError> {
+    pub fn begin(source: &'a [u8], kept: &[Span], target: &'a mut [u8]) -> Result<Self, TreeError> {
         let source = Blocks::read(source)?;
         let mut writer = Writer { target, at: 0 };
         writer.put(source.bytes.get(..HEADER).ok_or(TreeError::Malformed)?)?;
         source.each_reservation(|taken| writer.reservation(taken))?;
-        writer.reservation(kept)?;
+        kept.iter().try_for_each(|taken| writer.reservation(*taken))?;
         writer.reservation(Span { start: 0, len: 0 })?;
         let mut rest = source.walk();
         find_chosen(&mut rest)?;

@@ -4,9 +4,10 @@ use twinslot_bootloader::image::manifest::Kind;
 
 use super::{BOTH, Between, Disk, GOOD, Image, NEXT, Next, ORDINARY, Scenario};
 use crate::linux::disk::{Change, Slot};
-use crate::linux::forge::{Forgery, RUNS};
+use crate::linux::forge::Forgery;
 use crate::linux::initramfs::{Tree, Userspace};
 use crate::linux::machine::{Company, End, Hardware};
+use crate::linux::probe::RUNS;
 
 /// Images without Linux: a kernel that says that it runs.
 const PROBE: Image = Image { userspace: Userspace::None, ..GOOD };
@@ -208,7 +209,7 @@ fn refused() -> Vec<Scenario> {
         refused("bss-larger-than-claimed", Forgery::HiddenBss, "twinslot: examined slot=a refused code=45 KernelClaimsMore"),
         refused("bss-over-initrd", Forgery::BssOverInitrd, "twinslot: examined slot=a refused code=40 RangeConflict"),
         refused("kernel-over-loader", Forgery::OverLoader, "twinslot: examined slot=a refused code=41 RangeOutsideRam"),
-        refused("kernel-over-device-tree", Forgery::OverTree, "twinslot: examined slot=a refused code=41 RangeOutsideRam"),
+        refused("kernel-over-device-tree", Forgery::OverTree, "twinslot: examined slot=a refused {over-tree}"),
         refused("truncated-image", Forgery::Truncated, digest),
         refused("part-behind-slot", Forgery::BehindSlot, "twinslot: examined slot=a refused code=26 PartOutsideSlot"),
         refused("larger-than-memory", Forgery::LargerThanMemory, "twinslot: examined slot=a refused code=41 RangeOutsideRam"),
