@@ -36,6 +36,9 @@ const SOURCE: &str = r#"/dts-v1/;
 
 const KEPT: Span = Span { start: 0x4012_0000, len: 0x1000 };
 
+/// What the firmware of a machine keeps.
+const FIRMWARE: Span = Span { start: 0x5000_0000, len: 0x4_0000 };
+
 /// A tree by the compiler, in `padded` bytes.
 fn compiled(source: &str, padded: usize) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -60,7 +63,7 @@ impl Made {
     fn by(edit: impl FnOnce(&mut LinuxTree<'_>) -> Result<(), TreeError>) -> Self {
         let mut room = vec![0; 0x1_0000];
         let source = compiled(SOURCE, 0x10_0000);
-        let mut tree = LinuxTree::begin(&source, &[KEPT], &mut room).expect("a tree");
+        let mut tree = LinuxTree::begin(&source, &[KEPT, FIRMWARE], &mut room).expect("a tree");
         edit(&mut tree).expect("edits that fit");
         let size = tree.finish().expect("a tree that fits");
         let folder = tempfile::tempdir().expect("a folder");
@@ -99,12 +102,19 @@ fn what_is_chosen_is_read_by_others_and_the_rest_is_as_it_was() {
 }
 
 #[test]
-fn the_loaders_page_is_reserved_beside_what_was_reserved() {
+fn all_that_is_kept_is_reserved_beside_what_was_reserved() {
     let made = Made::by(|_| Ok(()));
     let source = run(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dts"]).arg(made.path())).stdout;
     let source = String::from_utf8(source).expect("text");
     let reserved: Vec<&str> = source.lines().filter(|line| line.starts_with("/memreserve/")).collect();
-    assert_eq!(reserved, ["/memreserve/\t0x0000000048000000 0x0000000000001000;", "/memreserve/\t0x0000000040120000 0x0000000000001000;"]);
+    assert_eq!(
+        reserved,
+        [
+            "/memreserve/\t0x0000000048000000 0x0000000000001000;",
+            "/memreserve/\t0x0000000040120000 0x0000000000001000;",
+            "/memreserve/\t0x0000000050000000 0x0000000000040000;"
+        ]
+    );
 }
 
 #[test]
