@@ -35,9 +35,17 @@ struct Counted {
     read: u64,
 }
 
-/// Measures a boot of Debian's kernel.
+/// Measures a boot of Debian's kernel on each board.
 pub(crate) fn measures(workspace: &Workspace, hosttool: &Path) -> Result<Vec<Measure>> {
-    let board = Board::Aarch64;
+    let mut measures = Vec::new();
+    for board in Board::ALL {
+        measures.extend(measures_on(workspace, board, hosttool)?);
+    }
+    Ok(measures)
+}
+
+/// Never an average: a loader that hashes in software is measured by itself.
+fn measures_on(workspace: &Workspace, board: Board, hosttool: &Path) -> Result<Vec<Measure>> {
     let folder = workspace.products("bench")?.join(board.name());
     let supply = Supply::gather(workspace, board, hosttool, &folder)?;
     let scenario = scenarios().into_iter().next().context("there are no scenarios")?;
@@ -45,28 +53,33 @@ pub(crate) fn measures(workspace: &Workspace, hosttool: &Path) -> Result<Vec<Mea
     let run = Run { board, loader: supply.loader(), disk: Some(&disk), hardware: scenario.hardware, folder: &folder, limit: UNHURRIED, cut_at: None };
     let counting = Counting { plugin: plugin::library(workspace)?, run, marks: marks(&supply) };
     let counted = counting.count()?;
-    let software = counting.count_without_instructions(supply.loader())?;
-    let expected = supply.bytes_to_read(&disk)?;
-    let kernel = counted.userspace - counted.loader;
-    let share = |loader: u64| 100.0 * loader as f64 / (loader + kernel) as f64;
+    let shares = match board {
+        Board::Aarch64 => {
+            let software = counting.count_without_instructions(supply.loader())?;
+            vec![("linux-loader-share", counted.loader), ("linux-loader-share-software", software)]
+        }
+        Board::Riscv64 => vec![("linux-loader-share-software", counted.loader)],
+    };
     let measure = |name: &str, value, unit, detail| Measure { name: name.to_owned(), board: Some(board.name()), value, unit, detail };
-    let of = |loader: u64| format!("{loader} of {} from reset to userspace", loader + kernel);
-    Ok(vec![
-        measure("linux-loader-share", share(counted.loader), "% of instructions", of(counted.loader)),
-        measure("linux-loader-share-software", share(software), "% of instructions", of(software)),
-        measure(
-            "linux-read-ratio",
-            counted.read as f64 / expected as f64,
-            "of parts, header and journal",
-            format!("{} of {expected} bytes", counted.read),
-        ),
-    ])
+    let kernel = counted.userspace - counted.loader;
+    let share = |(name, loader): (&str, u64)| {
+        let value = 100.0 * loader as f64 / (loader + kernel) as f64;
+        measure(name, value, "% of instructions", format!("{loader} of {} from reset to userspace", loader + kernel))
+    };
+    let expected = supply.bytes_to_read(&disk)?;
+    let ratio = counted.read as f64 / expected as f64;
+    let read = measure("linux-read-ratio", ratio, "of parts, header and journal", format!("{} of {expected} bytes", counted.read));
+    Ok(shares.into_iter().map(share).chain([read]).collect())
 }
 
-/// Where the kernel begins, and where programs lie: below the device registers, or above all physical memory and below the kernel's half.
+/// Where the kernel begins, and where programs lie: below all code of the machine's, or above all physical memory and below the kernel's half.
 fn marks(supply: &Supply) -> Vec<(&'static str, Range<u64>)> {
+    let lowest_program = match supply.board() {
+        Board::Aarch64 => 0x40_0000,
+        Board::Riscv64 => 0x1_0000,
+    };
     let image = supply.layout().ram_for(Purpose::Image).map(|ram| ("kernel", ram.base..ram.base + ram.size));
-    image.chain([("userspace", 0x40_0000..0x800_0000), ("userspace", 0x10_0000_0000..0x1_0000_0000_0000)]).collect()
+    image.chain([("userspace", lowest_program..0x800_0000), ("userspace", 0x10_0000_0000..0x1_0000_0000_0000)]).collect()
 }
 
 struct Counting<'a> {
