@@ -120,9 +120,9 @@ fn watch(run: &Run<'_>, observed: &Receiver<Observed>) -> Shown {
 }
 
 /// A command that writes the device tree of the ordinary machine.
-pub(super) fn dump_tree(board: Board, to: &Path) -> Command {
+pub(super) fn dump_tree(board: Board, loader: &Path, to: &Path) -> Command {
     let mut command = Command::new(board.emulator());
-    board.describe(&mut command, Path::new("/dev/null"));
+    board.describe(&mut command, loader);
     command.args(["-accel", "tcg", "-m", "512", "-nodefaults", "-display", "none", "-machine"]).arg(with_path_then("dumpdtb=", to, ""));
     command
 }

@@ -155,7 +155,7 @@ impl Supply {
     /// The machine's own tree with another model, in as few bytes as it needs.
     fn signed_tree(&self) -> Result<PathBuf> {
         let (machine, small) = (self.folder.join("machine.dtb"), self.folder.join("signed.dtb"));
-        process::output_of(&mut machine::dump_tree(self.board, &machine))?;
+        process::output_of(&mut machine::dump_tree(self.board, &self.loader, &machine))?;
         process::output_of(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dtb", "-o"]).arg(&small).arg(&machine))?;
         process::output_of(Command::new("fdtput").args(["-t", "s"]).arg(&small).args(["/", "model", "a signed device tree"]))?;
         Ok(small)
