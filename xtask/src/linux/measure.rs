@@ -58,7 +58,7 @@ fn measures_on(workspace: &Workspace, board: Board, hosttool: &Path) -> Result<V
             let software = counting.count_without_instructions(supply.loader())?;
             vec![("linux-loader-share", counted.loader), ("linux-loader-share-software", software)]
         }
-        Board::Riscv64 => vec![("linux-loader-share-software", counted.loader)],
+        Board::Riscv64 => vec![("linux-loader-share-riscv64", counted.loader)],
     };
     let measure = |name: &str, value, unit, detail| Measure { name: name.to_owned(), board: Some(board.name()), value, unit, detail };
     let kernel = counted.userspace - counted.loader;
