@@ -129,8 +129,9 @@ impl Journal {
 
     /// The sequence that the next commit will have: greater than every sequence that the logs may still hold.
     ///
-    /// Every torn record behind the newest one may have been begun with the next sequence of its time; a log that lacks the newest record may have
-    /// lost as many torn ones as it has room for, and so may any log beside a place that can not be read: it may have been the mirror of the record there.
+    /// Every torn record behind the newest one may have been begun with the next sequence of its time. A log that lacks the newest record counts as full
+    /// of torn ones: how many are left depends on how far its erase went. Beside a place that can not be read every log may have lost as many as it has
+    /// room for: it may have been the mirror of the record there.
     #[must_use]
     pub fn next_sequence(&self) -> u64 {
         let mut base = self.sequence();
@@ -141,8 +142,9 @@ impl Journal {
                 base = base.max(UNREADABLE_START);
             }
             base = base.max(log.highest_foreign);
+            let torn = if log.current || is_doubtful { log.torn_behind } else { 0 };
             let lost = if log.current && !is_doubtful { 0 } else { log.capacity };
-            begun = begun.saturating_add(log.torn_behind).saturating_add(lost);
+            begun = begun.saturating_add(torn).saturating_add(lost);
         }
         base.saturating_add(u64::from(begun))
     }
@@ -221,6 +223,8 @@ impl Journal {
                 let mut window = storage.region(region);
                 let size = window.size();
                 window.erase(0, size)?;
+                // A cache may write out of order: the record would lie in front of older ones.
+                storage.flush()?;
             }
             let place = if log.needs_erase() { 0 } else { log.end };
             append(storage, region, place, bytes)?;

@@ -56,3 +56,16 @@ fn a_log_that_may_have_been_cut_in_its_erase_and_can_not_be_read_is_left_alone()
 fn no_sequence_is_begun_twice_where_a_place_can_not_be_read() {
     assert_lives("unequal downgraded-agent true-cause 0:cut@1/tail/kept 1:unreadable@512..640");
 }
+
+#[test]
+fn a_log_counts_as_full_of_torn_records_however_far_its_erase_went() {
+    assert_lives("1/128 update true-cause 2:cut@1/head/kept 3:cut@0/head/kept 4:cut@2/head/kept");
+    assert_lives("1/128 hangs true-cause 2:cut@1/head/kept 3:cut@0/head/kept 4:cut@2/head/kept");
+    assert_lives("1/128 update-full-0 true-cause 3:cut@1/head/kept 4:cut@0/head/kept 5:cut@2/head/kept");
+}
+
+#[test]
+fn a_log_is_erased_on_the_medium_before_a_record_is_begun_in_it() {
+    assert_lives("disk update-full-0 true-cause 1:cut@4/head/kept 3:cut@1/head/lost");
+    assert_lives("disk update-full-1 true-cause 2:cut@0/head/kept 3:cut@1/head/lost");
+}
