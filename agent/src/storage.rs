@@ -62,6 +62,12 @@ impl FileStorage {
         self.flash.failure.as_ref()
     }
 
+    /// Where a region begins, in bytes from the start of the storage.
+    #[must_use]
+    pub const fn offset(&self, region: Region) -> u64 {
+        self.regions.span(region).offset
+    }
+
     fn open_as(path: &Path, layout: &Layout, access: Access) -> Result<Self, OpenError> {
         check_geometry(layout)?;
         let mut file = open_file(path, access)?;

@@ -107,13 +107,18 @@ fn a_storage_in_use_is_not_read() {
 
 #[test]
 fn wrong_arguments_are_named_and_exit_with_2() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 11] = [
         (&[], "what to do is missing"),
         (&["boot"], "unexpected argument \"boot\""),
         (&["status"], "--layout is missing"),
         (&["status", "--layout", LAYOUT_PATH], "--storage is missing"),
         (&["status", "--layout", "a", "--layout", "b"], "--layout stands twice"),
         (&["status", "--fast"], "invalid option '--fast'"),
+        (&["status", "--trust", "t"], "invalid option '--trust'"),
+        (&["map-root", "--trust", "t"], "invalid option '--trust'"),
+        (&["condemn", "--layout", LAYOUT_PATH, "--storage", "s"], "--trust is missing"),
+        (&["revert", "--cmdline", "c"], "invalid option '--cmdline'"),
+        (&["map-root", "--handoff", "h", "--handoff", "i"], "--handoff stands twice"),
     ];
     for (arguments, message) in cases {
         let output = agent(arguments);

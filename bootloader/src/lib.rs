@@ -10,6 +10,7 @@
 //! * [`boot`] runs the decision step by step against real storage.
 //! * [`evidence`] carries the verdict as a value beside the branches, so that a skipped instruction starts nothing.
 //! * [`install`] is the only writer of slots and journal outside the loader.
+//! * [`verity`] says how a root file system lies behind dm-verity: for whoever packs and whoever mounts it, not for the loader.
 //! * [`handoff`] is what the loader tells whatever it booted.
 //!
 //! The crate uses no allocator, no hardware and no `unsafe`. Storage, crypto, memory and the machine are ports.
@@ -38,6 +39,7 @@ pub mod reason;
 pub mod rejection;
 pub mod slot;
 pub mod storage;
+pub mod verity;
 
 /// Version of this loader library, compared with a manifest's `min_loader`. Raised whenever a loader learns something an image may need.
 pub const LOADER_VERSION: u16 = 1;

@@ -26,3 +26,4 @@ pub mod plain_words;
 pub mod recognize;
 pub mod refusal;
 pub mod report;
+pub mod verity;

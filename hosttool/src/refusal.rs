@@ -131,6 +131,14 @@ pub enum Refusal {
         /// What is wrong, and the remedy.
         reason: String,
     },
+    /// A root file system or its command line can not get a hash tree.
+    #[error("{}: {reason}", path.display())]
+    Verity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and the remedy.
+        reason: String,
+    },
     /// The flash does not hold what was programmed.
     #[error("read-back differs at {address:#x}: the flash is worn, protected or not the one of this layout")]
     ReadBack {
@@ -160,6 +168,7 @@ impl Refusal {
             Self::Loader { .. } => 213,
             Self::ReadBack { .. } => 214,
             Self::NoRoomForGpt { .. } => 215,
+            Self::Verity { .. } => 216,
             Self::Journal(refusal) => u16::from(refusal.code()),
         }
     }
@@ -186,6 +195,7 @@ impl Refusal {
             Self::Loader { .. } => "LoaderInvalid",
             Self::ReadBack { .. } => "ReadBackDiffers",
             Self::NoRoomForGpt { .. } => "NoRoomForGpt",
+            Self::Verity { .. } => "VerityImpossible",
         };
         name.into()
     }

@@ -1,7 +1,7 @@
 //! Runs other programs; a failure names the command, how it ended and the end of what it said.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -38,10 +38,16 @@ pub(crate) fn words(command: &Command) -> String {
     format!("`{}`", words.collect::<Vec<_>>().join(" "))
 }
 
-/// Whether a program of this name stands in a folder of PATH.
+/// Whether a program of this name is installed.
 pub(crate) fn is_installed(program: &str) -> bool {
+    installed(program).is_some()
+}
+
+/// A program of this name in a folder of PATH, or where Debian keeps those that only root usually needs.
+pub(crate) fn installed(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| is_file(&folder.join(program)))
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(program)).find(|file| is_file(file))
 }
 
 fn is_file(path: &Path) -> bool {

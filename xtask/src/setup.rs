@@ -16,12 +16,17 @@ use crate::workspace::Workspace;
 /// The targets that firmware is built for.
 const FIRMWARE_TARGETS: [&str; 4] = ["aarch64-unknown-none", "riscv64gc-unknown-none-elf", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
+/// The targets that the agent is built for.
+const AGENT_TARGETS: [&str; 1] = ["aarch64-unknown-linux-musl"];
+
 /// Programs and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("qemu-system-arm", "qemu-system-arm"),
     ("qemu-system-aarch64", "qemu-system-arm"),
     ("dtc", "device-tree-compiler"),
     ("sfdisk", "fdisk"),
+    ("mke2fs", "e2fsprogs"),
+    ("veritysetup", "cryptsetup-bin"),
     ("xz", "xz-utils"),
     ("clang", "clang"),
     ("openssl", "openssl"),
@@ -111,7 +116,7 @@ impl Toolchain {
         let library = |target: &&str| !sysroot.join("lib/rustlib").join(target).join("lib").is_dir();
         // A component brings the cargo command of its name: clippy -> cargo-clippy, rustfmt -> cargo-fmt.
         let program = |component: &&String| !sysroot.join("bin").join(format!("cargo-{}", component.trim_start_matches("rust"))).is_file();
-        let targets = FIRMWARE_TARGETS.into_iter().filter(library).collect();
+        let targets = FIRMWARE_TARGETS.into_iter().chain(AGENT_TARGETS).filter(library).collect();
         Ok(Missing { targets, components: self.components.iter().filter(program).cloned().collect() })
     }
 

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     fs::File,
+    io::Read,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
@@ -17,12 +18,13 @@ use twinslot_bootloader::{
         draft::{DraftError, unsigned_header},
         manifest::{Check, EXTRA_RELEASE, Encoding, Extra, Kind, Manifest, NUMBER_LIMIT, Part, SlotRule, Version},
     },
+    verity::{BLOCK_SIZE, Verity},
 };
 
 use crate::{
     hex,
     output::{Access, NewFile, ensure_apart},
-    pack::{PartSpec, StreamError, Streamed, check_parts, kind_name, parse_number, parse_version, stream},
+    pack::{PartSpec, Protected, StreamError, Streamed, check_parts, kind_name, parse_number, parse_version, protect, root_of, salt, stream},
     refusal::Refusal,
     report::{Failure, Outcome},
 };
@@ -57,8 +59,11 @@ pub struct Arguments {
     /// Mark the image as a release: `sign` then refuses published test keys.
     #[arg(long)]
     release: bool,
+    /// Append a dm-verity hash tree to the rootfs, and what the kernel needs for it to the command line (rootfs.verity=BLOCKS,SALT,ROOTHASH).
+    #[arg(long)]
+    verity: bool,
     /// KIND=FILE[,place=inplace|auto|ADDRESS][,entry=OFFSET][,mem=BYTES][,root-hash=HEX]; up to 6, in the order of the image. KIND: firmware, kernel,
-    /// initrd, device-tree, command-line, rootfs, aux0 to aux255. Without mem=, a kernel gets what its own header claims, everything else its length.
+    /// initrd, device-tree, command-line, rootfs, aux0 to aux255. A rootfs needs root-hash= or --verity. Without mem=, a kernel gets what its own header claims, everything else its length.
     #[arg(long = "part", value_name = "PART", required = true)]
     parts: Vec<PartSpec>,
     /// Where the slot image goes.
@@ -78,6 +83,8 @@ pub struct Packed {
     release: bool,
     header_digest: String,
     parts: Vec<PackedPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verity: Option<PackedVerity>,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,6 +94,14 @@ struct PackedPart {
     len: u64,
     mem: u64,
     sha256: String,
+}
+
+#[derive(Debug, Serialize)]
+struct PackedVerity {
+    data_blocks: u64,
+    hash_offset: u64,
+    salt: String,
+    root_hash: String,
 }
 
 /// Packs an image. The creation time is `SOURCE_DATE_EPOCH`, or 0 without it, so the same inputs always give the same bytes.
@@ -102,14 +117,19 @@ fn pack(arguments: &Arguments) -> Outcome {
     let mut inputs = arguments.parts.iter().map(|part| open(&part.file)).collect::<Result<Vec<_>, _>>()?;
     ensure_apart(&arguments.output, arguments.parts.iter().map(|part| part.file.as_path()))?;
     let new = NewFile::create(&arguments.output, Access::Everybody)?;
+    let mut parts = arguments.parts.clone();
+    let protected = arguments.verity.then(|| protect_root(arguments, &mut parts, &mut inputs)).transpose()?;
+    root_of(&parts)?;
     let streamed = stream(&mut inputs, arguments.align, new.file()).map_err(|error| name_file(arguments, error))?;
-    let manifest = manifest(arguments, &streamed, created)?;
+    protected.map_or(Ok(()), |protected| protected.check(&parts, &streamed.parts))?;
+    let manifest = manifest(arguments, &parts, &streamed, created)?;
     let header = unsigned_header(&manifest).map_err(refuse_draft)?;
     let framed = HeaderBytes::parse(&header)?;
     check_format(&framed.unverified_manifest()?, NUMBER_LIMIT, arguments.align)?;
     new.file().write_all_at(&header, 0).with_context(|| format!("{}: can not be written", arguments.output.display()))?;
     new.finish()?;
-    super::done(report(arguments, &manifest, Builtin.digest(framed.signed())))
+    let verity = protected.map(|protected| protected.verity);
+    super::done(report(arguments, &manifest, Builtin.digest(framed.signed()), verity))
 }
 
 /// `SOURCE_DATE_EPOCH` as <https://reproducible-builds.org/specs/source-date-epoch/> defines it, else 0.
@@ -120,8 +140,15 @@ fn creation_time() -> Result<u64, anyhow::Error> {
     }
 }
 
-fn open(path: &Path) -> Result<File, Failure> {
-    Ok(File::open(path).with_context(|| format!("{}: can not be read", path.display()))?)
+fn open(path: &Path) -> Result<Box<dyn Read>, Failure> {
+    Ok(Box::new(File::open(path).with_context(|| format!("{}: can not be read", path.display()))?))
+}
+
+fn protect_root(arguments: &Arguments, parts: &mut [PartSpec], inputs: &mut [Box<dyn Read>]) -> Result<Protected, Failure> {
+    if !arguments.align.is_multiple_of(BLOCK_SIZE) {
+        return Err(anyhow::anyhow!("--verity needs parts that start at blocks of {BLOCK_SIZE} bytes: leave --align out, or raise it").into());
+    }
+    protect(parts, inputs, salt(arguments.product.as_str(), arguments.version), &arguments.output)
 }
 
 fn name_file(arguments: &Arguments, error: StreamError) -> anyhow::Error {
@@ -141,9 +168,9 @@ fn refuse_draft(error: DraftError) -> Failure {
     }
 }
 
-fn manifest(arguments: &Arguments, streamed: &Streamed, created: u64) -> Result<Manifest, Failure> {
-    let memory = check_parts(&arguments.parts, &streamed.parts)?;
-    let parts = arguments.parts.iter().zip(&streamed.parts).zip(memory).map(|((spec, part), mem)| Part {
+fn manifest(arguments: &Arguments, parts: &[PartSpec], streamed: &Streamed, created: u64) -> Result<Manifest, Failure> {
+    let memory = check_parts(parts, &streamed.parts)?;
+    let parts = parts.iter().zip(&streamed.parts).zip(memory).map(|((spec, part), mem)| Part {
         kind: spec.kind,
         offset: part.offset,
         len: part.len,
@@ -186,7 +213,7 @@ fn limited<T, const N: usize>(items: impl Iterator<Item = T>, option: &str, most
     Ok(limited)
 }
 
-fn report(arguments: &Arguments, manifest: &Manifest, digest: Digest) -> Packed {
+fn report(arguments: &Arguments, manifest: &Manifest, digest: Digest, verity: Option<Verity>) -> Packed {
     let part =
         |part: &Part| PackedPart { kind: kind_name(part.kind), offset: part.offset, len: part.len, mem: part.mem, sha256: hex::encode(&part.sha256) };
     Packed {
@@ -199,6 +226,12 @@ fn report(arguments: &Arguments, manifest: &Manifest, digest: Digest) -> Packed 
         release: arguments.release,
         header_digest: hex::encode(&digest),
         parts: manifest.parts.iter().map(part).collect(),
+        verity: verity.map(|verity| PackedVerity {
+            data_blocks: verity.data_blocks,
+            hash_offset: verity.data_blocks * BLOCK_SIZE,
+            salt: hex::encode(&verity.salt),
+            root_hash: hex::encode(&verity.root_hash),
+        }),
     }
 }
 
@@ -239,6 +272,9 @@ impl fmt::Display for Packed {
         )?;
         for part in &self.parts {
             writeln!(f, "  {:<12} {} bytes at {:#x}, {} in memory, {}", part.kind, part.len, part.offset, part.mem, part.sha256)?;
+        }
+        if let Some(verity) = &self.verity {
+            writeln!(f, "  dm-verity: {} blocks of data, hash tree at {:#x} of the rootfs", verity.data_blocks, verity.hash_offset)?;
         }
         writeln!(f, "header digest {}", self.header_digest)
     }

@@ -23,7 +23,7 @@ pub struct PartSpec {
     pub entry: u64,
     /// Bytes occupied once placed; `None` to take what the bytes themselves claim.
     pub mem: Option<u64>,
-    /// dm-verity root hash of a root file system.
+    /// dm-verity root hash of a root file system that has its hash tree already.
     pub root_hash: Option<Digest>,
 }
 
@@ -39,8 +39,8 @@ impl FromStr for PartSpec {
         }
         let mut part = Self { kind, file: file.into(), place: usual_place(kind), entry: 0, mem: None, root_hash: None };
         fields.try_for_each(|field| part.set(field))?;
-        if (kind == Kind::RootFs) != part.root_hash.is_some() {
-            return Err("a rootfs, and nothing else, needs root-hash=HEX, its dm-verity root hash".to_owned());
+        if kind != Kind::RootFs && part.root_hash.is_some() {
+            return Err("only a rootfs has a root-hash=HEX, its dm-verity root hash".to_owned());
         }
         Ok(part)
     }
@@ -102,6 +102,7 @@ mod tests {
 
     #[test]
     fn a_malformed_part_says_what_was_expected() {
+        let wrong = format!("kernel=x,root-hash={}", "ab".repeat(32));
         let cases = [
             ("firmware", "expected KIND=FILE"),
             ("firmware=", "FILE is empty"),
@@ -110,8 +111,8 @@ mod tests {
             ("kernel=x,place=here", "expected place=inplace"),
             ("kernel=x,mem=1k", "\"1k\" is no number"),
             ("kernel=x,entry=-1", "\"-1\" is no number"),
-            ("rootfs=x", "needs root-hash"),
-            ("kernel=x,root-hash=00", "expected 64 hexadecimal digits"),
+            ("rootfs=x,root-hash=00", "expected 64 hexadecimal digits"),
+            (wrong.as_str(), "only a rootfs has a root-hash"),
         ];
         for (text, message) in cases {
             let error = text.parse::<PartSpec>().expect_err(text);

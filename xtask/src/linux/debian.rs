@@ -90,6 +90,11 @@ impl Packages {
         paths.find(|path| path.is_file()).context("the kernel's package has no driver i6300esb")
     }
 
+    /// The folder of the kernel's modules.
+    pub(super) fn modules(&self) -> PathBuf {
+        self.root.join("usr/lib/modules")
+    }
+
     /// A busybox that needs no library.
     pub(super) fn busybox(&self) -> PathBuf {
         self.root.join("usr/bin/busybox")

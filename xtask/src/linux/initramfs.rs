@@ -15,6 +15,8 @@ pub(crate) enum Userspace {
     OpensWatchdog,
     /// It loads the watchdog's driver and does not open the watchdog.
     LoadsWatchdog,
+    /// It goes on in a root file system behind dm-verity, and gives the image up when that is broken.
+    SwitchesRoot,
     /// There is no Linux at all: the kernel is the probe (`forge`).
     None,
 }
@@ -38,7 +40,7 @@ impl Tree {
 }
 
 /// The driver's module, by its place in the archive.
-const WATCHDOG_MODULE: &str = "watchdog.ko.xz";
+pub(super) const WATCHDOG_MODULE: &str = "watchdog.ko.xz";
 
 /// Loads it late, when nothing but opening the watchdog is left to do: from then on it does not run until it is opened.
 macro_rules! load_watchdog {
@@ -64,6 +66,7 @@ impl Userspace {
                 "$b ls /dev/watchdog0 && $b echo 'init: watchdog driver is loaded and not opened'\n",
                 "$b sleep 300\n$b echo 'init: nothing has reset the machine for 300 s'\n$b poweroff -f\n"
             ),
+            Self::SwitchesRoot => SWITCHING_ROOT,
             Self::None => "",
         }
     }
@@ -80,12 +83,13 @@ impl Userspace {
             Self::Exits => "exits",
             Self::OpensWatchdog => "opens-watchdog",
             Self::LoadsWatchdog => "loads-watchdog",
+            Self::SwitchesRoot => "switches-root",
             Self::None => "none",
         }
     }
 }
 
-/// Texts as they are, everything else in hexadecimal. The busybox is the only program.
+/// Texts as they are, everything else in hexadecimal.
 const TELLING: &str = "#!/bin/busybox sh
 b=/bin/busybox
 $b mount -t proc proc /proc
@@ -101,21 +105,68 @@ for p in /proc/device-tree/chosen/twinslot,*; do
 done
 ";
 
+/// Reads every block before it goes on, so that a broken one is known while the image can still be given up. A trial is reverted, a confirmed system
+/// condemned; when the verifier refuses that, there is nothing better than this system, and it stays.
+const SWITCHING_ROOT: &str = "agent=/bin/twinslot-agent
+host='--layout /etc/twinslot/layout.toml --storage /dev/vda'
+give_up() {
+    $b echo \"init: root file system is broken: $1\"
+    case $($b tr -d '\\0' < /proc/device-tree/chosen/twinslot,phase) in
+        trial) verdict=revert ;;
+        *) verdict=condemn ;;
+    esac
+    if $agent $verdict $host --trust /etc/twinslot/trust.toml; then
+        $b echo \"init: gave up: $verdict\"
+        $b reboot -f
+    fi
+    $b echo \"init: stays, no $verdict\"
+    $agent status $host
+    $b poweroff -f
+}
+$b mount -t devtmpfs dev /dev
+for module in /modules/*; do $b insmod $module || $b echo \"init: $module can not be loaded\"; done
+root=$($agent map-root $host) || give_up 'it can not be mapped'
+$b echo \"init: mapped $root\"
+$b cat $root > /dev/null || give_up 'it can not be read'
+$b mount -t ext4 -o ro $root /new || give_up 'it can not be mounted'
+$b mount -o move /dev /new/dev
+$b umount /proc
+$b umount /sys
+exec $b switch_root /new /sbin/init
+";
+
 const DIRECTORY: u32 = 0o040_755;
 const FILE: u32 = 0o100_644;
 const PROGRAM: u32 = 0o100_755;
 
-/// The archive. `watchdog` is the driver's module, for a userspace that needs it.
-pub(super) fn archive(busybox: &[u8], userspace: Userspace, watchdog: Option<&[u8]>) -> Vec<u8> {
+/// A file in the archive.
+pub(super) struct Content {
+    path: String,
+    mode: u32,
+    bytes: Vec<u8>,
+}
+
+impl Content {
+    pub(super) fn file(path: &str, bytes: Vec<u8>) -> Self {
+        Self { path: path.to_owned(), mode: FILE, bytes }
+    }
+
+    pub(super) fn program(path: &str, bytes: Vec<u8>) -> Self {
+        Self { path: path.to_owned(), mode: PROGRAM, bytes }
+    }
+}
+
+/// The archive: busybox, init, and what that needs.
+pub(super) fn archive(busybox: &[u8], userspace: Userspace, contents: &[Content]) -> Vec<u8> {
     let init = format!("{TELLING}{}", userspace.ending());
     let mut archive = Archive::default();
-    for directory in ["bin", "dev", "proc", "sys"] {
+    for directory in ["bin", "dev", "etc", "etc/twinslot", "modules", "new", "proc", "sys"] {
         archive.add(directory, DIRECTORY, &[]);
     }
     archive.add("bin/busybox", PROGRAM, busybox);
     archive.add("init", PROGRAM, init.as_bytes());
-    if let Some(module) = watchdog {
-        archive.add(WATCHDOG_MODULE, FILE, module);
+    for content in contents {
+        archive.add(&content.path, content.mode, &content.bytes);
     }
     archive.finish()
 }

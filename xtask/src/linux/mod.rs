@@ -10,8 +10,10 @@ mod initramfs;
 mod loader;
 mod machine;
 mod measure;
+mod modules;
 mod probe;
 mod refusals;
+mod root;
 mod size;
 mod supply;
 mod table;
@@ -88,7 +90,8 @@ fn calibrate(supply: &Supply) -> Result<Duration> {
 /// Runs a scenario, where the board has what it is about. What goes wrong in preparing it fails it too.
 fn row(supply: &Supply, scenario: &Scenario, limit: Duration) -> Row {
     let (started, board) = (Instant::now(), supply.board());
-    let (outcome, detail) = match board.lacks_watchdog().filter(|_| scenario.needs_watchdog()) {
+    let lacks_watchdog = board.lacks_watchdog().filter(|_| scenario.needs_watchdog());
+    let (outcome, detail) = match lacks_watchdog.or(board.lacks_agent().filter(|_| scenario.needs_agent())) {
         Some(reason) => (Outcome::NotApplicable, reason.to_owned()),
         None => judge(supply, scenario, limit),
     };

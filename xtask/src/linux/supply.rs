@@ -11,10 +11,10 @@ use twinslot_config::Layout;
 use super::debian::Packages;
 use super::disk::{self, Slot, apply};
 use super::forge;
-use super::initramfs::{Tree, Userspace, archive};
+use super::initramfs::{Content, Tree, Userspace, WATCHDOG_MODULE, archive};
 use super::machine;
 use super::table::{Between, Image, Scenario, Signer, scenarios};
-use super::{Board, loader};
+use super::{Board, loader, root};
 use crate::workspace::Workspace;
 use crate::{firmware, process};
 
@@ -122,6 +122,9 @@ impl Supply {
         }
         let mut pack = Command::new(&self.hosttool);
         pack.args(["pack", "--product", &self.layout.product, "--version", image.version, "--security-counter", "1", "-o"]).arg(&path);
+        if image.userspace == Userspace::SwitchesRoot {
+            pack.arg("--verity");
+        }
         for (kind, file) in self.parts(image, &path)? {
             pack.arg("--part").arg(format!("{kind}={}", file.display()));
         }
@@ -133,23 +136,38 @@ impl Supply {
     /// The files of an image's parts, beside the image.
     fn parts(&self, image: &Image, path: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
         let (initrd, line) = (path.with_extension("initrd"), path.with_extension("line"));
-        std::fs::write(&line, command_line(self.board))?;
+        // Without times, so that lines of the kernel about broken blocks begin with what they say.
+        let more = if image.userspace == Userspace::SwitchesRoot { " printk.time=0" } else { "" };
+        std::fs::write(&line, command_line(self.board) + more)?;
         let mut parts = if image.userspace == Userspace::None {
             let kernel = path.with_extension("kernel");
             std::fs::write(&kernel, forge::probe(self.board))?;
             std::fs::write(&initrd, forge::initrd())?;
             vec![("kernel", kernel)]
         } else {
-            let needed = image.userspace.has_watchdog_driver().then(|| self.packages.watchdog()).transpose()?;
-            let watchdog = needed.map(std::fs::read).transpose()?;
-            std::fs::write(&initrd, archive(&std::fs::read(self.packages.busybox())?, image.userspace, watchdog.as_deref()))?;
+            let contents = self.contents(image.userspace)?;
+            std::fs::write(&initrd, archive(&std::fs::read(self.packages.busybox())?, image.userspace, &contents))?;
             vec![("kernel", self.packages.kernel()?)]
         };
         parts.extend([("initrd", initrd), ("command-line", line)]);
         if image.tree == Tree::Signed {
             parts.push(("device-tree", self.signed_tree()?));
         }
+        if image.userspace == Userspace::SwitchesRoot {
+            parts.push(("rootfs", root::file_system(&self.folder, &self.packages.busybox())?));
+        }
         Ok(parts)
+    }
+
+    /// What an initramfs has beside busybox and init.
+    fn contents(&self, userspace: Userspace) -> Result<Vec<Content>> {
+        if userspace.has_watchdog_driver() {
+            return Ok(vec![Content::file(WATCHDOG_MODULE, std::fs::read(self.packages.watchdog()?)?)]);
+        }
+        if userspace == Userspace::SwitchesRoot {
+            return root::initramfs_content(&self.workspace, self.board, &self.packages.modules(), &layout_path(&self.workspace, self.board));
+        }
+        Ok(Vec::new())
     }
 
     /// The machine's own tree with another model, in as few bytes as it needs.

@@ -1,6 +1,7 @@
 //! The situations, and what the console must show in each.
 
 mod more;
+mod verity;
 
 use super::board::Board;
 use super::disk::{Change, Slot};
@@ -97,6 +98,12 @@ impl Scenario {
         is_forged || images.into_iter().any(|image| image.userspace == Userspace::None)
     }
 
+    /// Whether an initramfs with the agent in it starts.
+    pub(super) fn needs_agent(&self) -> bool {
+        let images = self.disk.iter().flat_map(|disk| [disk.a, disk.b]).flatten();
+        images.into_iter().any(|image| image.userspace == Userspace::SwitchesRoot)
+    }
+
     /// What is wrong with what the first power-on showed, with all of it below.
     pub(super) fn complaint(&self, board: Board, shown: &Shown) -> Option<String> {
         complaint(board, (&self.expected, &self.forbidden, self.end), shown)
@@ -138,6 +145,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     all.push(lost_journal());
     all.extend(reverts());
     all.extend(more::scenarios());
+    all.extend(verity::scenarios());
     all
 }
 
