@@ -70,6 +70,11 @@ impl Board {
         }
     }
 
+    /// Whether the emulator stays when the machine switches itself off. QEMU 7.2 ends at once with the device that OpenSBI asks for it.
+    pub(super) const fn stays_after_power_off(self) -> bool {
+        matches!(self, Self::Aarch64)
+    }
+
     /// Why nothing resets this machine when it hangs; `None` where a watchdog does.
     pub(super) const fn lacks_watchdog(self) -> Option<&'static str> {
         match self {

@@ -1,7 +1,7 @@
 //! How much a loader for Linux takes: bytes of its flash, and of its RAM.
 //!
 //! The stack is painted before the first instruction, and looked at once the loader has halted or its image has switched the machine off. The deepest
-//! of all situations without Linux counts.
+//! of all situations without Linux counts. Where the emulator ends with the machine nothing is left to look at, and the RAM is not measured.
 
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -34,6 +34,9 @@ pub(crate) fn sizes(workspace: &Workspace, hosttool: &Path) -> Result<Vec<Measur
             |name: &str, value: u64, detail| Measure { name: name.to_owned(), board: Some(board.name()), value: value as f64, unit: "bytes", detail };
         let code = super::loader::flat(&elf, places.code_start)?.len() as u64;
         measures.push(measure("linux-loader-code", code, "code, constants and start values, as the flash holds them".to_owned()));
+        if !board.stays_after_power_off() {
+            continue;
+        }
         let folder = workspace.products("size")?.join(board.name());
         let (stack, deepest) = deepest(&Supply::gather(workspace, board, hosttool, &folder)?, &places)?;
         let detail = format!("{} static + {stack} stack in {deepest}", places.statics);
@@ -87,7 +90,8 @@ fn stack_depth(supply: &Supply, scenario: &Scenario, places: &Places) -> Result<
     };
     let mut command = command(&run)?;
     command.arg("-device").arg(with_path_then("loader,file=", &paint, &format!(",addr={:#x},force-raw=on", places.stack_bottom)));
-    command.arg("-no-shutdown").arg("-qmp").arg(with_path_then("unix:", &socket, ",server=on,wait=off"));
+    // A reset would paint the stack anew: the machine stops instead.
+    command.args(["-no-reboot", "-no-shutdown"]).arg("-qmp").arg(with_path_then("unix:", &socket, ",server=on,wait=off"));
     let mut child = command.spawn().context("can not start the emulator; run `cargo xtask setup`")?;
     let (sender, observed) = channel();
     let console = child.stdout.take().context("qemu has no console")?;
@@ -97,8 +101,8 @@ fn stack_depth(supply: &Supply, scenario: &Scenario, places: &Places) -> Result<
         control.command("pmemsave", json!({ "val": places.stack_bottom, "size": size, "filename": dump.to_str() })).map(|_| ())
     });
     let _ = child.kill();
-    child.wait().context("can not tell whether qemu has ended")?;
-    dumped?;
+    let status = child.wait().context("can not tell whether qemu has ended")?;
+    dumped.with_context(|| format!("qemu: {status}, {}", std::fs::read_to_string(folder.path().join("qemu.err")).unwrap_or_default().trim()))?;
     depth(&std::fs::read(&dump).context("qemu wrote no memory dump")?)
 }
 
