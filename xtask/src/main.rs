@@ -134,6 +134,9 @@ struct BenchArguments {
     /// Pack 1 GiB instead of 256 MiB
     #[arg(long)]
     full: bool,
+    /// Only what boots of Debian's kernel cost on the boards that boot Linux
+    #[arg(long, conflicts_with = "full")]
+    linux: bool,
 }
 
 impl BenchArguments {
@@ -168,6 +171,7 @@ fn run(command: Command) -> Result<String> {
         Command::Explore(arguments) => explore::explore(&workspace, &arguments),
         Command::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments),
         Command::Size(JsonArgument { json }) => budget::report("size", &size::size(&workspace)?, json.as_deref()),
+        Command::Bench(arguments) if arguments.linux => budget::report("bench", &bench::bench_linux(&workspace)?, arguments.json.json.as_deref()),
         Command::Bench(arguments) => budget::report("bench", &bench::bench(&workspace, arguments.extent())?, arguments.json.json.as_deref()),
         Command::Coverage(arguments) => coverage::coverage(&workspace, &arguments),
         Command::Mutants(arguments) => mutants::mutants(&workspace, &arguments).map(mutants::Verdict::words),

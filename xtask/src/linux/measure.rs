@@ -1,7 +1,7 @@
 //! What a boot costs: instructions of the loader and of everything up to userspace, and bytes read from the disk.
 //!
-//! The counting plugin tells how many instructions had run when the first one of the kernel ran, and the first one of a program. Runs under `-icount`
-//! are the same every time. The bytes are those that the emulator's disk has delivered.
+//! The counting plugin tells how many instructions had run when the first one of the kernel ran, and the first one of a program. Under `-icount`
+//! only the waits for the emulator's disk differ from run to run. The bytes are those that the emulator's disk has delivered.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
