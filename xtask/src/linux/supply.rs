@@ -1,6 +1,6 @@
 //! Makes what a scenario needs: the loader, packed and signed images, disks. Everything goes through the host tool's own commands.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,20 +31,20 @@ pub(super) struct Supply {
     folder: PathBuf,
     layout: Layout,
     loader: PathBuf,
-    packages: Packages,
+    /// Fetched when the first image with Linux is made.
+    packages: OnceCell<Packages>,
     /// Images that were made already.
     made: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Supply {
-    /// Builds the loader and fetches the kernel.
+    /// Builds the loader.
     pub(super) fn gather(workspace: &Workspace, board: Board, hosttool: &Path, folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("can not make the folder {}", folder.display()))?;
         let layout = Layout::read(&layout_path(workspace, board)).with_context(|| format!("board {}", board.name()))?;
         let base = layout.loader_address().context("the layout gives the loader no address")?;
         let loader = folder.join("loader.bin");
         std::fs::write(&loader, loader::flat(&std::fs::read(firmware::linux_loader(workspace, board)?)?, base)?)?;
-        let packages = Packages::gather(workspace, board)?;
         Ok(Self {
             workspace: workspace.clone(),
             board,
@@ -52,9 +52,16 @@ impl Supply {
             folder: folder.to_owned(),
             layout,
             loader,
-            packages,
+            packages: OnceCell::new(),
             made: RefCell::default(),
         })
+    }
+
+    fn packages(&self) -> Result<&Packages> {
+        if self.packages.get().is_none() {
+            let _ = self.packages.set(Packages::gather(&self.workspace, self.board)?);
+        }
+        self.packages.get().context("the packages were not fetched")
     }
 
     pub(super) const fn board(&self) -> Board {
@@ -146,15 +153,15 @@ impl Supply {
             vec![("kernel", kernel)]
         } else {
             let contents = self.contents(image.userspace)?;
-            std::fs::write(&initrd, archive(&std::fs::read(self.packages.busybox())?, image.userspace, &contents))?;
-            vec![("kernel", self.packages.kernel()?)]
+            std::fs::write(&initrd, archive(&std::fs::read(self.packages()?.busybox())?, image.userspace, &contents))?;
+            vec![("kernel", self.packages()?.kernel()?)]
         };
         parts.extend([("initrd", initrd), ("command-line", line)]);
         if image.tree == Tree::Signed {
             parts.push(("device-tree", self.signed_tree()?));
         }
         if image.userspace == Userspace::SwitchesRoot {
-            parts.push(("rootfs", root::file_system(&self.folder, &self.packages.busybox())?));
+            parts.push(("rootfs", root::file_system(&self.folder, &self.packages()?.busybox())?));
         }
         Ok(parts)
     }
@@ -162,10 +169,10 @@ impl Supply {
     /// What an initramfs has beside busybox and init.
     fn contents(&self, userspace: Userspace) -> Result<Vec<Content>> {
         if userspace.has_watchdog_driver() {
-            return Ok(vec![Content::file(WATCHDOG_MODULE, std::fs::read(self.packages.watchdog()?)?)]);
+            return Ok(vec![Content::file(WATCHDOG_MODULE, std::fs::read(self.packages()?.watchdog()?)?)]);
         }
         if userspace == Userspace::SwitchesRoot {
-            return root::initramfs_content(&self.workspace, self.board, &self.packages.modules(), &layout_path(&self.workspace, self.board));
+            return root::initramfs_content(&self.workspace, self.board, &self.packages()?.modules(), &layout_path(&self.workspace, self.board));
         }
         Ok(Vec::new())
     }
