@@ -319,23 +319,44 @@ fn a_log_that_lacks_the_newest_record_may_have_lost_as_many_begun_ones_as_it_has
 }
 
 #[test]
-fn two_logs_whose_last_places_can_not_be_read_cost_a_boot_no_write() {
-    let mut storage = SimStorage::<4, 4096>::new(NOR);
-    let last = NOR.log_size - stride(4, NOR.tear_size);
-    commit(&mut storage, &state(1)).expect("good flash");
-    for log in LOGS {
-        let start = storage.address(log, last);
-        storage.flash.fail_reads(start..start + 1);
-    }
-    for floor_now in 2..=5 {
-        commit(&mut storage, &state(floor_now)).expect("one of the logs takes it");
-        let before = storage.flash.counters();
-        for _ in 0..3 {
-            let mut journal = open(&mut storage);
-            assert_eq!((journal.state().map(|state| state.floor), journal.is_clean(), journal.is_mirrored()), (Some(floor_now), true, false));
-            assert_eq!(journal.repair(&mut storage, &POLICY), Ok(()));
+fn places_that_no_erase_makes_readable_cost_a_boot_no_write() {
+    let places = NOR.log_size / stride(4, NOR.tear_size);
+    let bad = [1, 2, places / 2, places - 2, places - 1];
+    for (first, second) in bad.iter().flat_map(|first| bad.map(|second| (*first, second))) {
+        let mut storage = SimStorage::<4, 4096>::new(NOR);
+        commit(&mut storage, &state(1)).expect("good flash");
+        for (log, place) in LOGS.into_iter().zip([first, second]) {
+            let start = storage.address(log, place * stride(4, NOR.tear_size));
+            storage.flash.fail_reads(start..start + 1);
         }
-        assert_eq!(storage.flash.counters(), before, "a boot writes");
+        for floor_now in 2..=3 * places {
+            commit(&mut storage, &state(floor_now)).expect("one of the logs takes it");
+            // A log that was erased is written behind its bad place, and the other one may have to be erased for that.
+            for _ in 0..2 {
+                open(&mut storage).repair(&mut storage, &POLICY).expect("one of the logs takes it");
+            }
+            let before = storage.flash.counters();
+            for _ in 0..3 {
+                let mut journal = open(&mut storage);
+                let found = (journal.state().map(|state| state.floor), journal.is_clean());
+                assert_eq!(found, (Some(floor_now), true), "bad places {first} and {second}");
+                assert_eq!(journal.repair(&mut storage, &POLICY), Ok(()));
+            }
+            assert_eq!(storage.flash.counters(), before, "a boot writes: bad places {first} and {second}");
+        }
+    }
+}
+
+#[test]
+fn a_place_behind_a_blank_one_held_no_record_and_one_behind_the_newest_may_have() {
+    let step = stride(4, NOR.tear_size);
+    for (place, is_doubt) in [(1, true), (2, true), (3, false), (NOR.log_size / step - 1, false)] {
+        let mut storage = logs_of::<4, 4096>(NOR, [&[record(6, 1), record(7, 2)]; 2]);
+        let start = storage.address(Region::Log1, place * step);
+        storage.flash.fail_reads(start..start + step);
+        let journal = open(&mut storage);
+        assert_eq!(journal.is_clean(), !is_doubt || place == 1, "{place}");
+        assert_eq!(journal.next_sequence() != 8, is_doubt, "{place}");
     }
 }
 

@@ -25,9 +25,9 @@ pub struct Journal {
 struct Log {
     /// Record places in the log.
     capacity: u32,
-    /// Index behind the last place that does not read blank.
+    /// Index behind the last place that does not read blank, without the places that can not be read behind a blank one.
     end: u32,
-    /// Places behind the newest valid record that are not blank.
+    /// Places behind the newest valid record, up to there, that are not blank.
     torn_behind: u32,
     /// Highest sequence of a whole record of another layout behind the newest valid one.
     highest_foreign: u64,
@@ -37,7 +37,7 @@ struct Log {
     current: bool,
     /// Whether the first place holds a valid record; otherwise the unit is erased before it is used.
     begun: bool,
-    /// Whether the first place, or one behind the newest valid record, could not be read.
+    /// Whether the first place, or one behind the newest valid record, up to the end, could not be read; without such a record, any place.
     read_error: bool,
 }
 
@@ -252,14 +252,20 @@ impl Log {
         Self { capacity: 0, end: 0, torn_behind: 0, highest_foreign: 0, tail: (0, 0), current: false, begun: false, read_error: false };
 
     /// Reads the log from its end back to its newest valid record, which becomes `newest` when it is newer.
+    ///
+    /// Records follow each other without a gap, so that a place behind a blank one never held one: when it can not be read, its cells are bad.
     fn scan<S: Storage>(&mut self, storage: &mut S, region: Region, policy: &Policy, newest: &mut Record) {
         let stride = place_size(storage);
         let mut window = storage.region(region);
         let mut bytes = [0; RECORD_SIZE];
         self.capacity = window.size().checked_div(stride).unwrap_or(0);
+        let mut unreadable = 0_u32;
         for index in (0..self.capacity).rev() {
             let is_blank = read_place(&mut window, index.saturating_mul(stride), &mut bytes);
             if is_blank == Ok(true) {
+                if self.torn_behind == unreadable {
+                    (self.end, self.torn_behind, unreadable) = (0, 0, 0);
+                }
                 continue;
             }
             if self.end == 0 {
@@ -267,13 +273,14 @@ impl Log {
             }
             if is_blank.is_err() {
                 self.read_error = true;
+                unreadable = unreadable.saturating_add(1);
             } else if let Some(record) = Record::decode(&bytes, policy) {
                 self.tail = (record.sequence, checksum(&bytes));
                 if record.sequence > newest.sequence {
                     *newest = record;
                 }
                 let first = if index == 0 { Ok(false) } else { read_place(&mut window, 0, &mut bytes) };
-                self.read_error |= first.is_err();
+                self.read_error = unreadable != 0 || first.is_err();
                 self.begun = first.is_ok() && Record::decode(&bytes, policy).is_some();
                 break;
             } else {

@@ -188,11 +188,7 @@ where
     }
 
     /// A repair has nothing left to do a second time. A log in which an erase does not make a place readable may need two, each of both logs in turn.
-    /// Where both have such a place they may take turns for ever: a known limit, which docs/threat-model.md names.
     fn assert_settles(&self, mut journal: Journal, mut storage: SimStorage<WRITE, ERASE>, policy: &Policy) {
-        if self.places.iter().all(|log| log.iter().any(Option::is_none)) {
-            return;
-        }
         for _ in 0..3 {
             if self.is_unreadable() && journal.repair(&mut storage, policy).is_err() {
                 return;

@@ -4,7 +4,7 @@ use twinslot_bootloader::decide::Why;
 use twinslot_bootloader::handoff::Verdict;
 use twinslot_bootloader::image::HEADER_SIZE_U64;
 use twinslot_bootloader::install::{InstallError, Refusal};
-use twinslot_bootloader::journal::{CommitError, Phase, RECORD_SIZE, Record, SlotState, State};
+use twinslot_bootloader::journal::{CommitError, Phase, RECORD_SIZE, SlotState, State};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
@@ -106,26 +106,6 @@ fn two_logs_that_can_not_be_read_stop_writing() {
     assert!(host.install(&image(3)).is_err());
     host.storage.flash.heal();
     assert_eq!(host.boot(ResetCause::PowerOn).slot(), Some((Slot::B, Why::Trial)), "nothing was lost");
-}
-
-#[test]
-fn two_logs_each_with_a_place_that_stays_unreadable_take_turns() {
-    let mut host = Nor::running(NOR, &image(1));
-    let state = host.state().expect("a journal");
-    let record = Record { sequence: 90, state }.encode().expect("a possible state");
-    let size = RECORD_SIZE as u32;
-    let last = NOR.log_size - size;
-    // One log ends behind its bad place, the other one in front of it.
-    for (log, place) in LOGS.into_iter().zip([last, 4 * size]) {
-        let (newest, bad) = (host.storage.address(log, place), host.storage.address(log, last - size));
-        host.storage.flash.put(newest, &record);
-        host.storage.flash.fail_reads(bad..bad + size);
-    }
-    for _ in 0..20 {
-        let boot = host.boot(ResetCause::PowerOn);
-        assert_eq!(boot.slot(), Some((Slot::A, Why::Confirmed)));
-        assert!(boot.operations > 0, "this one found nothing to repair: the limit is gone");
-    }
 }
 
 #[test]
