@@ -76,7 +76,7 @@ impl Machine {
             Kind::ClearExclusive => self.processor.exclusive = false,
             Kind::TableByte | Kind::TableHalf => self.table_branch(op)?,
             Kind::If => self.processor.it = op.imm as u8,
-            Kind::Nop | Kind::Skipped => {}
+            Kind::Nop | Kind::Skipped | Kind::Landmark => {}
             Kind::Sleep => return Err(Trap::Sleep),
             Kind::Undefined => return Err(Trap::Undefined),
             Kind::Call => return Err(Trap::Call),

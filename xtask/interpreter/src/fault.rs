@@ -3,6 +3,7 @@
 //! A run without fault is recorded once, with states to start from. A run with a fault is over as soon as it can not be told from the recorded one
 //! any more: both end the same way then.
 
+use crate::known::{Known, Passed, Step, Walk};
 use crate::machine::{End, Machine, Snapshot, Stop};
 use crate::memory::Words;
 
@@ -11,6 +12,12 @@ const SNAPSHOTS: u64 = 512;
 
 /// How far behind or ahead of the recorded run one with a fault is still looked for, in instructions.
 const WINDOW: u64 = 2048;
+
+/// An address that the recorded run executes more often is no landmark.
+const TIMES_AT_LANDMARK: u64 = 4;
+
+/// Instructions of the recorded run from one landmark to the next one, at least.
+const BETWEEN_LANDMARKS: u64 = 1024;
 
 /// What is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,11 +32,13 @@ pub enum Fault {
 
 /// How a run with a fault ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attempt {
+pub enum Attempt<E> {
     /// Like the recorded run: from some moment on it was the same.
     Same,
     /// By itself.
     Ended(End),
+    /// As another run did, which went through a state that this one came to.
+    Known(E),
 }
 
 /// The executions of one address in a recorded run.
@@ -62,7 +71,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Records the run of a machine until it ends, or for `limit` instructions. The machine is left at the end.
+    /// Records the run of a machine until it ends, or for `limit` instructions. The machine is left at the end, with landmarks along the run.
     pub fn record(machine: &mut Machine, limit: u64) -> Self {
         let start = machine.snapshot();
         let mut trace = Vec::new();
@@ -85,17 +94,9 @@ impl Reference {
         }
         touched.push(run_touching(machine, trace.len() as u64));
         machine.restore(&last);
-        Self {
-            visits: visits(&trace),
-            snapshots,
-            touched,
-            trace,
-            end,
-            last,
-            console: machine.console(),
-            timer_started: machine.timer_started(),
-            interval,
-        }
+        let visits = visits(&trace);
+        machine.set_landmarks(landmarks(&visits).into_iter());
+        Self { visits, snapshots, touched, trace, end, last, console: machine.console(), timer_started: machine.timer_started(), interval }
     }
 
     /// How it ended.
@@ -147,18 +148,28 @@ impl Reference {
         machine.run(number, None);
     }
 
-    /// Runs with a fault, for at most `limit` instructions. A run that ends by itself leaves the machine as it was then.
-    pub fn attempt(&self, machine: &mut Machine, fault: Fault, limit: u64) -> Attempt {
-        let same_from = match fault {
-            Fault::One(number) | Fault::Pair(number) => number,
-            Fault::Every(address) => self.visit(address).map_or(0, |visit| visit.last),
+    /// Runs with a fault, for at most `limit` instructions. A run that ends by itself leaves the machine as it was then. With `known`, which must be
+    /// of this run alone, it is over where another one went through; the second value is what it went through itself.
+    pub fn attempt<E: Copy>(&self, machine: &mut Machine, fault: Fault, limit: u64, known: Option<&Known<E>>) -> (Attempt<E>, Passed) {
+        let (same_from, known) = match fault {
+            Fault::One(number) | Fault::Pair(number) => (number, known),
+            // The fault is not behind it: whoever comes to the same state without it may end otherwise.
+            Fault::Every(address) => (self.visit(address).map_or(0, |visit| visit.last), None),
         };
-        self.inject(machine, fault, |machine| self.follow(machine, same_from, limit)).unwrap_or_else(Attempt::Ended)
+        let follow = |machine: &mut Machine| {
+            let mut walk = Walk::new(machine, known);
+            (self.follow(&mut walk, same_from, limit), walk.into_passed())
+        };
+        self.inject(machine, fault, follow).unwrap_or_else(|end| (Attempt::Ended(end), Passed::default()))
     }
 
     /// The same, to the very end even when nothing tells the run from the recorded one any more.
     pub fn run_whole(&self, machine: &mut Machine, fault: Fault, limit: u64) -> End {
-        self.inject(machine, fault, |machine| run_to_end(machine, limit)).unwrap_or_else(|end| end)
+        let to_end = |machine: &mut Machine| run_to_end(&mut Walk::<End>::new(machine, None), limit);
+        match self.inject(machine, fault, to_end) {
+            Ok(Attempt::Ended(end) | Attempt::Known(end)) | Err(end) => end,
+            Ok(Attempt::Same) => self.end,
+        }
     }
 
     /// Goes to the moment of a fault and runs on from there with it; an error when the fault itself ends the run.
@@ -194,16 +205,16 @@ impl Reference {
     /// Runs on until the run ends or is the recorded one again; not looked for before `same_from`.
     ///
     /// Where only words differ that the recorded run leaves alone for a while, the run leaps over that while: it would go the same way.
-    fn follow(&self, machine: &mut Machine, same_from: u64, limit: u64) -> Attempt {
+    fn follow<E: Copy>(&self, walk: &mut Walk<'_, E>, same_from: u64, limit: u64) -> Attempt<E> {
         let mut stride = 1;
         let mut index = (same_from / self.interval + 1) as usize;
         while let Some(snapshot) = self.snapshots.get(index) {
-            if machine.count() > snapshot.count + WINDOW {
+            if walk.machine.count() > snapshot.count + WINDOW {
                 index += 1;
                 continue;
             }
-            match meet(machine, snapshot) {
-                Meeting::Ended(end) => return Attempt::Ended(end),
+            match meet(walk, snapshot) {
+                Meeting::Over(attempt) => return attempt,
                 Meeting::Missed => {
                     index += stride;
                     stride += stride.div_ceil(4);
@@ -215,7 +226,7 @@ impl Reference {
                         Some(0) => {}
                         Some(intervals) => {
                             index += intervals;
-                            machine.leap(&self.snapshots[index], &words);
+                            walk.machine.leap(&self.snapshots[index], &words);
                         }
                     }
                     index += 1;
@@ -223,63 +234,82 @@ impl Reference {
                 }
             }
         }
-        Attempt::Ended(run_to_end(machine, limit))
+        run_to_end(walk, limit)
     }
 }
 
 /// Runs until the run ends, comes back to a state that it was in before, or takes too long.
-fn run_to_end(machine: &mut Machine, limit: u64) -> End {
+fn run_to_end<E: Copy>(walk: &mut Walk<'_, E>, limit: u64) -> Attempt<E> {
     let mut patience = WINDOW;
-    while machine.count() < limit {
-        let snapshot = machine.snapshot();
+    while walk.machine.count() < limit {
+        let snapshot = walk.machine.snapshot();
         patience *= 2;
-        let until = (machine.count() + patience).min(limit);
-        if let Stop::End(end) = machine.run_one() {
-            return end;
+        let until = (walk.machine.count() + patience).min(limit);
+        if let Stop::End(end) = walk.run_one() {
+            return Attempt::Ended(end);
         }
         loop {
-            match machine.run(until, Some(snapshot.processor.pc)) {
-                Stop::End(end) => return end,
-                Stop::Limit => break,
-                Stop::Watched if machine.is_at(&snapshot) => return End::Endless,
-                Stop::Watched => {
-                    if let Stop::End(end) = machine.run_one() {
-                        return end;
+            match walk.run(until, Some(snapshot.processor.pc)) {
+                Step::Known(end) => return Attempt::Known(end),
+                Step::Machine(Stop::End(end)) => return Attempt::Ended(end),
+                Step::Machine(Stop::Limit | Stop::Landmark) => break,
+                Step::Machine(Stop::Watched) if walk.machine.is_at(&snapshot) => return Attempt::Ended(End::Endless),
+                Step::Machine(Stop::Watched) => {
+                    if let Stop::End(end) = walk.run_one() {
+                        return Attempt::Ended(end);
                     }
                 }
             }
         }
     }
-    End::Endless
+    Attempt::Ended(End::Endless)
 }
 
 /// What became of the search for a recorded state.
-enum Meeting {
+enum Meeting<E> {
     /// The machine is in that state but for these words.
     Met(Box<Words>),
     Missed,
-    Ended(End),
+    Over(Attempt<E>),
 }
 
 /// Runs up to a recorded state and some way past it.
-fn meet(machine: &mut Machine, snapshot: &Snapshot) -> Meeting {
-    if let Stop::End(end) = machine.run(snapshot.count.saturating_sub(WINDOW), None) {
-        return Meeting::Ended(end);
+fn meet<E: Copy>(walk: &mut Walk<'_, E>, snapshot: &Snapshot) -> Meeting<E> {
+    match walk.run(snapshot.count.saturating_sub(WINDOW), None) {
+        Step::Known(end) => return Meeting::Over(Attempt::Known(end)),
+        Step::Machine(Stop::End(end)) => return Meeting::Over(Attempt::Ended(end)),
+        Step::Machine(_) => {}
     }
     loop {
-        match machine.run(snapshot.count + WINDOW, Some(snapshot.processor.pc)) {
-            Stop::End(end) => return Meeting::Ended(end),
-            Stop::Limit => return Meeting::Missed,
-            Stop::Watched => {
-                if let Some(words) = machine.difference(snapshot) {
+        match walk.run(snapshot.count + WINDOW, Some(snapshot.processor.pc)) {
+            Step::Known(end) => return Meeting::Over(Attempt::Known(end)),
+            Step::Machine(Stop::End(end)) => return Meeting::Over(Attempt::Ended(end)),
+            Step::Machine(Stop::Limit | Stop::Landmark) => return Meeting::Missed,
+            Step::Machine(Stop::Watched) => {
+                if let Some(words) = walk.machine.difference(snapshot) {
                     return Meeting::Met(Box::new(words));
                 }
-                if let Stop::End(end) = machine.run_one() {
-                    return Meeting::Ended(end);
+                if let Stop::End(end) = walk.run_one() {
+                    return Meeting::Over(Attempt::Ended(end));
                 }
             }
         }
     }
+}
+
+/// Addresses along a run that it seldom comes to, some way from each other.
+fn landmarks(visits: &[Visit]) -> Vec<u32> {
+    let mut seldom: Vec<&Visit> = visits.iter().filter(|visit| visit.times <= TIMES_AT_LANDMARK).collect();
+    seldom.sort_by_key(|visit| visit.first);
+    let mut chosen: Vec<u32> = Vec::new();
+    let mut next = 0;
+    for visit in seldom.into_iter().filter(|visit| visit.first > 0) {
+        if visit.first >= next {
+            chosen.push(visit.address);
+            next = visit.first + BETWEEN_LANDMARKS;
+        }
+    }
+    chosen
 }
 
 /// Runs until so many instructions have run, and tells the words that they touch.

@@ -9,6 +9,7 @@ mod decode;
 mod devices;
 mod execute;
 mod fault;
+mod known;
 mod machine;
 mod memory;
 mod op;
@@ -17,6 +18,7 @@ mod tests;
 mod transfer;
 
 pub use fault::{Attempt, Fault, Reference, Visit};
+pub use known::{Known, Passed};
 pub use machine::{End, Machine, Snapshot, Stop};
 
 /// Why an instruction does not complete.

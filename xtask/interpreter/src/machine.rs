@@ -1,5 +1,6 @@
 //! The machine: registers, memory, and the loop that runs it.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,6 +39,12 @@ impl Processor {
         self.r[..PC as usize] == other.r[..PC as usize] && rest(self) == rest(other)
     }
 
+    /// Of what [`Self::is_same`] looks at.
+    fn hash(&self, hasher: &mut DefaultHasher) {
+        self.r[..PC as usize].hash(hasher);
+        (self.pc, self.flags(), self.ge, self.it, self.exclusive).hash(hasher);
+    }
+
     /// Negative, zero, carry, overflow, in the bits 3 to 0.
     pub(crate) fn flags(&self) -> u32 {
         u32::from(self.negative) << 3 | u32::from(self.zero) << 2 | u32::from(self.carry) << 1 | u32::from(self.overflow)
@@ -68,6 +75,8 @@ pub enum Stop {
     Limit,
     /// The next instruction is the one that was watched for.
     Watched,
+    /// The next instruction is a landmark; only where landmarks are asked for.
+    Landmark,
     /// The run is over.
     End(End),
 }
@@ -90,6 +99,8 @@ pub struct Machine {
     pub(crate) next: u32,
     /// The loader's code, decoded, an entry for each halfword.
     table: Arc<[Op]>,
+    /// The same with the landmarks in it.
+    landmarks: Arc<[Op]>,
     images: [Range<u32>; 2],
 }
 
@@ -99,11 +110,11 @@ impl Machine {
     pub fn new(code: &[u8], flash: &[u8], images: [Range<u32>; 2]) -> Self {
         let mut code = code.to_vec();
         code.resize(code.len().next_multiple_of(4), 0);
-        let table = (0..code.len() / 2).map(|index| decoded(&code, index * 2)).collect();
+        let table: Arc<[Op]> = (0..code.len() / 2).map(|index| decoded(&code, index * 2)).collect();
         let memory = Memory::new(Arc::new(Contents { code, flash: flash.to_vec() }));
         let word = |address| memory.word(address).unwrap_or(0);
         let processor = Processor::after_reset(word(0), word(4));
-        Self { processor, memory, count: 0, next: 0, table, images }
+        Self { processor, memory, count: 0, next: 0, landmarks: Arc::clone(&table), table, images }
     }
 
     /// The address of the next instruction.
@@ -172,6 +183,25 @@ impl Machine {
         self.count = 0;
     }
 
+    /// Makes the instructions at these addresses the landmarks.
+    pub(crate) fn set_landmarks(&mut self, addresses: impl Iterator<Item = u32>) {
+        let mut table = self.table.to_vec();
+        for address in addresses {
+            if let Some(op) = table.get_mut(address as usize / 2) {
+                op.kind = Kind::Landmark;
+            }
+        }
+        self.landmarks = table.into();
+    }
+
+    /// 64 bits that tell this state from others of this machine, as far as the program can.
+    pub(crate) fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.processor.hash(&mut hasher);
+        self.memory.hash(self.processor.r[SP as usize], &mut hasher);
+        hasher.finish()
+    }
+
     /// Goes back to a state of this machine.
     pub fn restore(&mut self, snapshot: &Snapshot) {
         self.processor = snapshot.processor;
@@ -208,13 +238,24 @@ impl Machine {
 
     /// Runs until `count` instructions have run or the next one is at `watched`. Does nothing when that holds already.
     pub fn run(&mut self, count: u64, watched: Option<u32>) -> Stop {
-        let watched = watched.unwrap_or(u32::MAX);
         let table = Arc::clone(&self.table);
+        self.run_in(&table, count, watched)
+    }
+
+    /// The same, but no further than to the next landmark.
+    pub(crate) fn run_to_landmark(&mut self, count: u64, watched: Option<u32>) -> Stop {
+        let table = Arc::clone(&self.landmarks);
+        self.run_in(&table, count, watched)
+    }
+
+    fn run_in(&mut self, table: &[Op], count: u64, watched: Option<u32>) -> Stop {
+        let watched = watched.unwrap_or(u32::MAX);
         while self.count < count {
             if self.processor.pc == watched {
                 return Stop::Watched;
             }
             let stepped = match table.get(self.processor.pc as usize / 2) {
+                Some(op) if op.kind == Kind::Landmark => return Stop::Landmark,
                 Some(op) if !self.memory.code_is_written => self.step(op),
                 _ => self.fetch_from_memory().and_then(|op| self.step(&op)),
             };

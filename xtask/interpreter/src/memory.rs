@@ -4,6 +4,7 @@
 //! that one state has written kept beside it.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash as _, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -121,6 +122,15 @@ impl Memory {
             }
         }
         Some(words)
+    }
+
+    /// Of what [`Self::difference`] looks at.
+    pub(crate) fn hash(&self, stack: u32, hasher: &mut impl Hasher) {
+        let used = (stack.wrapping_sub(DATA.start) as usize).min(self.ram.len()) / 4 * 4;
+        self.ram[used..].hash(hasher);
+        self.written.hash(hasher);
+        self.devices.registers.hash(hasher);
+        self.devices.watchdog_is_locked.hash(hasher);
     }
 
     /// Takes over some words of another state's RAM.

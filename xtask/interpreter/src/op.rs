@@ -169,6 +169,8 @@ pub(crate) enum Kind {
     Unknown,
     /// An instruction that a fault skips at every execution.
     Skipped,
+    /// None of the machine's: where runs are looked at.
+    Landmark,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

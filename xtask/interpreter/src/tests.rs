@@ -1,6 +1,6 @@
 //! Small programs, written as halfwords. What each must do is from the Armv7-M Architecture Reference Manual, chapter A7.7.
 
-use crate::{Attempt, End, Fault, Machine, Reference, Stop, Trap};
+use crate::{Attempt, End, Fault, Known, Machine, Reference, Stop, Trap};
 
 const IMAGES: [std::ops::Range<u32>; 2] = [0x2100_0000..0x2200_0000, 0x2000_8000..0x2020_0000];
 const START: u32 = 0x40;
@@ -110,19 +110,44 @@ fn a_recorded_run_knows_each_execution() {
     assert_eq!(times, [1, 3, 3, 1]);
 }
 
+fn attempt(reference: &Reference, machine: &mut Machine, fault: Fault, limit: u64) -> Attempt<()> {
+    reference.attempt(machine, fault, limit, None).0
+}
+
+#[test]
+fn a_run_ends_as_one_did_that_came_to_the_same_state() {
+    // movs r0, #255; movs r1, #0; loop: nop; nop; adds r1, #1; subs r0, #1; bne loop; lsrs r1, #2; wfi
+    let mut machine = machine(&[0x20ff, 0x2100, 0xbf00, 0xbf00, 0x3101, 0x3801, 0xd1fa, 0x0889, 0xbf30]);
+    let reference = Reference::record(&mut machine, 10_000);
+    let known = Known::default();
+    let mut ends = |fault| {
+        let (attempt, passed) = reference.attempt(&mut machine, fault, 10_000, Some(&known));
+        known.add(&passed, fault);
+        attempt
+    };
+    let by_itself = Attempt::Ended(End::Resting(START + 16));
+    // One addition less, whichever it is, and the same is in r1 where the loop is left.
+    assert_eq!(ends(Fault::One(4)), by_itself);
+    assert_eq!(ends(Fault::One(9)), Attempt::Known(Fault::One(4)));
+    // One round more, and something else is there.
+    assert_eq!(ends(Fault::One(5)), by_itself);
+    // What is left out at every execution may be still to come.
+    assert_eq!(ends(Fault::Every(START + 8)), by_itself);
+}
+
 #[test]
 fn faults_leave_out_what_they_name() {
     let mut machine = machine(&COUNTDOWN);
     let reference = Reference::record(&mut machine, 1000);
     // One decrement less: one more round.
-    assert_eq!(reference.attempt(&mut machine, Fault::One(1), 1000), Attempt::Ended(End::Resting(START + 6)));
+    assert_eq!(attempt(&reference, &mut machine, Fault::One(1), 1000), Attempt::Ended(End::Resting(START + 6)));
     assert_eq!(machine.count(), 10);
     // Neither decrement nor branch: it falls through to the end.
-    reference.attempt(&mut machine, Fault::Pair(1), 1000);
+    attempt(&reference, &mut machine, Fault::Pair(1), 1000);
     assert_eq!((machine.count(), machine.registers()[0]), (4, 3));
     // Never a decrement: it never ends. A skipped instruction is there again afterwards.
-    assert_eq!(reference.attempt(&mut machine, Fault::Every(START + 2), 100_000), Attempt::Ended(End::Endless));
-    assert_eq!(reference.attempt(&mut machine, Fault::One(1), 1000), Attempt::Ended(End::Resting(START + 6)));
+    assert_eq!(attempt(&reference, &mut machine, Fault::Every(START + 2), 100_000), Attempt::Ended(End::Endless));
+    assert_eq!(attempt(&reference, &mut machine, Fault::One(1), 1000), Attempt::Ended(End::Resting(START + 6)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use anyhow::{Result, ensure};
-use thumb_interpreter::{Attempt, End, Fault, Machine, Reference, Stop};
+use thumb_interpreter::{Attempt, End, Fault, Known, Machine, Reference, Stop};
 
 use super::LONGEST_BOOT;
 use super::code::{Owner, Owners};
@@ -20,6 +20,9 @@ const CHOSEN_IN_CRYPTO: u64 = 1000;
 
 /// Later executions in our own code that a seed chooses on each host, unless all are tried.
 const CHOSEN_IN_OURS: u64 = 500;
+
+/// Of the executions with a known end one in so many is run to its own end as well. A prime number, so that no loop is left out.
+const CHECKED_ONE_IN: u64 = 251;
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,13 +135,21 @@ pub(super) enum Outcome {
     Endless,
     /// The interpreter does not know an instruction that it met.
     Unknown,
+    /// It starts the image, and another one that went through the same state does not, or the other way round.
+    Contradictory,
 }
 
 impl Outcome {
-    pub(super) const ALL: [Self; 7] = [Self::Bypassed, Self::BypassedLater, Self::Refused, Self::Faulted, Self::Reset, Self::Endless, Self::Unknown];
+    pub(super) const ALL: [Self; 8] =
+        [Self::Bypassed, Self::BypassedLater, Self::Refused, Self::Faulted, Self::Reset, Self::Endless, Self::Unknown, Self::Contradictory];
 
     pub(super) const fn is_bypass(self) -> bool {
         matches!(self, Self::Bypassed | Self::BypassedLater)
+    }
+
+    /// Whether it says nothing about the loader.
+    pub(super) const fn is_unknown(self) -> bool {
+        matches!(self, Self::Unknown | Self::Contradictory)
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -150,6 +161,7 @@ impl Outcome {
             Self::Reset => "reset",
             Self::Endless => "endless",
             Self::Unknown => "unknown",
+            Self::Contradictory => "CONTRADICTORY",
         }
     }
 }
@@ -184,6 +196,8 @@ pub(super) struct Attack<'a> {
     owner_of_each: Vec<Owner>,
     limit: u64,
     extent: Extent,
+    /// How runs ended that went through certain states.
+    known: Known<Outcome>,
     /// How a boot without fault ends from a flash that a fault has left.
     next_boots: Mutex<HashMap<Vec<u8>, bool>>,
     host: &'a Host,
@@ -201,7 +215,7 @@ impl<'a> Attack<'a> {
         let owners = Owners::of(&host.loader.elf, &reference)?;
         let owner_of_each = owners.of_each(&reference);
         let limit = extent.limit(reference.len());
-        Ok(Self { case, machine, reference, owners, owner_of_each, limit, extent, next_boots: Mutex::default(), host })
+        Ok(Self { case, machine, reference, owners, owner_of_each, limit, extent, known: Known::default(), next_boots: Mutex::default(), host })
     }
 
     /// The run without fault.
@@ -314,16 +328,38 @@ impl<'a> Attack<'a> {
         self.results(outcomes.into_inner().unwrap_or_default())
     }
 
-    /// Tries one fault.
+    /// Tries one fault. Some whose end is known from another one are run to their own end as well.
     pub(super) fn attempt(&self, machine: &mut Machine, fault: Fault) -> Outcome {
-        let outcome = match self.reference.attempt(machine, fault, self.limit) {
-            Attempt::Same => return Outcome::Refused,
-            Attempt::Ended(End::Resting(_)) => Outcome::Refused,
-            Attempt::Ended(End::Started) => return Outcome::Bypassed,
-            Attempt::Ended(End::Faulted(_)) => Outcome::Faulted,
-            Attempt::Ended(End::Reset) => Outcome::Reset,
-            Attempt::Ended(End::Endless) => Outcome::Endless,
-            Attempt::Ended(End::Unknown) => Outcome::Unknown,
+        let (attempt, passed) = self.reference.attempt(machine, fault, self.limit, Some(&self.known));
+        let outcome = match attempt {
+            Attempt::Known(outcome) if is_checked(fault) => self.check(machine, fault, outcome),
+            Attempt::Known(outcome) => outcome,
+            Attempt::Same => Outcome::Refused,
+            Attempt::Ended(end) => self.outcome(end, machine),
+        };
+        self.known.add(&passed, outcome);
+        outcome
+    }
+
+    /// Tries a fault with a known end without that knowledge.
+    fn check(&self, machine: &mut Machine, fault: Fault, known: Outcome) -> Outcome {
+        let outcome = match self.reference.attempt::<Outcome>(machine, fault, self.limit, None).0 {
+            Attempt::Known(outcome) => outcome,
+            Attempt::Same => Outcome::Refused,
+            Attempt::Ended(end) => self.outcome(end, machine),
+        };
+        if outcome.is_bypass() == known.is_bypass() { outcome } else { Outcome::Contradictory }
+    }
+
+    /// What the end of a run with a fault means, from the machine that it left.
+    fn outcome(&self, end: End, machine: &mut Machine) -> Outcome {
+        let outcome = match end {
+            End::Started => return Outcome::Bypassed,
+            End::Resting(_) => Outcome::Refused,
+            End::Faulted(_) => Outcome::Faulted,
+            End::Reset => Outcome::Reset,
+            End::Endless => Outcome::Endless,
+            End::Unknown => Outcome::Unknown,
         };
         if self.starts_at_next_boot(machine) { Outcome::BypassedLater } else { outcome }
     }
@@ -350,7 +386,7 @@ impl<'a> Attack<'a> {
         let mut findings = Vec::new();
         for (trial, outcome) in outcomes {
             *counts.entry((trial.kind, trial.owner, outcome)).or_insert(0) += 1;
-            if outcome.is_bypass() || outcome == Outcome::Unknown {
+            if outcome.is_bypass() || outcome.is_unknown() {
                 let place = self.owners.words(trial.address).to_owned();
                 findings.push(Finding { trial, outcome, place, number: self.number(trial) });
             }
@@ -366,6 +402,11 @@ impl<'a> Attack<'a> {
             Fault::Every(address) => self.reference.visits().iter().find(|visit| visit.address == address).map_or(0, |visit| visit.first),
         }
     }
+}
+
+/// Whether a fault is tried to its own end even when that is known.
+const fn is_checked(fault: Fault) -> bool {
+    matches!(fault, Fault::One(number) | Fault::Pair(number) if number % CHECKED_ONE_IN == 0)
 }
 
 /// At most so many of the numbers, by seed, each once: what is drawn twice is not replaced.

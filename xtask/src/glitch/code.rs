@@ -1,6 +1,6 @@
 //! Whose code an instruction is, and where it stands in the sources.
 //!
-//! What has no debug information of its own (outlined pieces, memory routines) belongs to whoever ran before it: its caller.
+//! What everybody calls (outlined pieces, memory routines) belongs to whoever ran before it: its caller.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +35,9 @@ const CRYPTO_CRATES: [&str; 7] = ["/salty-", "/sha2-", "/digest-", "/block-buffe
 
 /// Parts of the names of their functions without debug information.
 const CRYPTO_SYMBOLS: [&str; 2] = ["fe25519", "salty"];
+
+/// How the names of pieces begin that the compiler has found in more than one function. Their debug information is that of one of them, if any.
+const OUTLINED: &str = "OUTLINED_FUNCTION_";
 
 const OUR_FOLDERS: [&str; 2] = ["bootloader/src/", "qemu-boards/"];
 const OUR_CRYPTO_FOLDER: &str = "bootloader/src/crypto/";
@@ -83,7 +86,8 @@ impl Owners {
 }
 
 fn place(symbol: &str, lines: &[Line]) -> Place {
-    let owner = lines.iter().find_map(|line| owner_of(&line.file)).or_else(|| is_crypto_symbol(symbol).then_some(Owner::CryptoCrate));
+    let by_lines = || lines.iter().find_map(|line| owner_of(&line.file)).or_else(|| is_crypto_symbol(symbol).then_some(Owner::CryptoCrate));
+    let owner = if symbol.starts_with(OUTLINED) { None } else { by_lines() };
     let known = lines.iter().find(|line| owner_of(&line.file).is_some()).or_else(|| lines.first());
     let words = known.map_or_else(|| symbol.to_owned(), |line| format!("{} {}:{}", line.function, short(&line.file), line.line));
     Place { owner, words }
@@ -140,7 +144,7 @@ mod tests {
     #[test]
     fn assembly_is_known_by_its_symbol_and_shared_routines_belong_to_nobody() {
         assert_eq!(owner("fe25519_mul_asm", &[]), Some(Owner::CryptoCrate));
-        assert_eq!(owner("OUTLINED_FUNCTION_3", &[]), None);
+        assert_eq!(owner("OUTLINED_FUNCTION_3", &["/w/bootloader/src/boot.rs"]), None);
         assert_eq!(owner("memcpy", &["/w/qemu-boards/mps2/src/routines.rs"]), None);
     }
 

@@ -21,7 +21,8 @@ pub(super) struct Summary {
     bypasses: u64,
     /// Faults that started an image and are reported only.
     bypasses_not_gated: u64,
-    /// Faults whose end is not known, as they ran into an instruction that the interpreter does not know.
+    /// Faults whose end is not known: they ran into an instruction that the interpreter does not know, or ended otherwise than one that went through
+    /// the same state.
     unknown: u64,
     /// Bypasses of the build without hardening, which must have some.
     bypasses_of_unhardened: u64,
@@ -38,7 +39,7 @@ impl Summary {
             attempts: count(results, |_, _, _, _| true),
             bypasses: bypasses(results, is_gated),
             bypasses_not_gated: bypasses(results, |case, kind, owner| !is_gated(case, kind, owner)),
-            unknown: count(results, |_, _, _, outcome| outcome == Outcome::Unknown),
+            unknown: count(results, |_, _, _, outcome| outcome.is_unknown()),
             bypasses_of_unhardened,
             states_compared: compared.states,
             faults_compared: compared.faults,
