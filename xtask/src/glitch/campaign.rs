@@ -18,8 +18,11 @@ const THREADS: usize = 2;
 /// Executions inside crypto and hash loops that a seed chooses on each host.
 const CHOSEN_IN_CRYPTO: u64 = 1000;
 
-/// Later executions in our own code that a seed chooses on each host, unless all are tried.
+/// Later executions in our own code that a seed chooses on each host, to be left out alone (unless all are) and with the instruction behind.
 const CHOSEN_IN_OURS: u64 = 500;
+
+/// The same where everything is tried, with the instruction behind; alone all are left out.
+const CHOSEN_PAIRS: u64 = 20_000;
 
 /// Of the executions with a known end one in so many is run to its own end as well. A prime number, so that no loop is left out.
 const CHECKED_ONE_IN: u64 = 251;
@@ -288,12 +291,12 @@ impl<'a> Attack<'a> {
         let first: HashSet<u64> = self.reference.visits().iter().map(|visit| visit.first).collect();
         let mut numbers = self.numbers(|owner| owner == Owner::Ours);
         numbers.retain(|number| !first.contains(number));
-        let chosen = match self.extent {
-            Extent::Full => numbers,
-            Extent::Short => choose(&numbers, CHOSEN_IN_OURS),
+        let (alone, pairs) = match self.extent {
+            Extent::Full => (numbers.clone(), choose(&numbers, CHOSEN_PAIRS)),
+            Extent::Short => (choose(&numbers, CHOSEN_IN_OURS), choose(&numbers, CHOSEN_IN_OURS)),
         };
-        let both = |number: u64| [self.later(Kind::Later, Fault::One(number), number), self.later(Kind::LaterPair, Fault::Pair(number), number)];
-        chosen.into_iter().flat_map(both).collect()
+        let alone = alone.into_iter().map(|number| self.later(Kind::Later, Fault::One(number), number));
+        alone.chain(pairs.into_iter().map(|number| self.later(Kind::LaterPair, Fault::Pair(number), number))).collect()
     }
 
     fn numbers(&self, wanted: impl Fn(Owner) -> bool) -> Vec<u64> {
