@@ -161,6 +161,8 @@ impl Machine {
                 ((n >> op.amount << unused).cast_signed() >> unused).cast_unsigned()
             }
             Kind::FieldInsert => self.r(op.d) & !(mask(op.imm) << op.amount) | (n & mask(op.imm)) << op.amount,
+            Kind::PackTop => shifted(m, op.shift, op.amount.into(), false).0 & !0xffff | n & 0xffff,
+            Kind::PackBottom => n & !0xffff | shifted(m, op.shift, op.amount.into(), false).0 & 0xffff,
             Kind::Lanes(which, arithmetic) => {
                 let (value, ge) = lanes(n, m, which, arithmetic);
                 self.processor.ge = ge.unwrap_or(self.processor.ge);

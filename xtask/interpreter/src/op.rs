@@ -162,6 +162,9 @@ pub(crate) enum Kind {
     /// Four or two lanes; sets or saturates.
     Lanes(Lanes, Arithmetic),
     Select,
+    /// PKHBT, PKHTB: one half of n, the other one of m shifted by `amount`.
+    PackTop,
+    PackBottom,
     /// From the special register imm.
     ReadSpecial,
     WriteSpecial,

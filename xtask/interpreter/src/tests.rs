@@ -68,6 +68,16 @@ fn lanes_saturate_each_for_itself() {
 }
 
 #[test]
+fn halves_are_packed_from_two_registers() {
+    // movw r0, #0x1234; movt r0, #0x5678; movw r1, #0x9abc; movt r1, #0xdef0; pkhbt r2, r0, r1, lsl #8; pkhtb r3, r0, r1, asr #8
+    let program = [0xf241, 0x2034, 0xf2c5, 0x6078, 0xf649, 0x21bc, 0xf6cd, 0x61f0, 0xeac0, 0x2201, 0xeac0, 0x2321];
+    let registers = registers_after(&program);
+    assert_eq!((registers[2], registers[3]), (0xf09a_1234, 0x5678_f09a));
+    // The same with S set.
+    assert_eq!(end_of(&[0xead3, 0x270c]), Stop::End(End::Faulted(Trap::Undefined)));
+}
+
+#[test]
 fn what_is_pushed_is_popped_and_the_stack_pointer_comes_back() {
     // movs r4, #9; push {r4, lr}; movs r4, #0; pop {r4}; add sp, #4
     let registers = registers_after(&[0x2409, 0xb510, 0x2400, 0xbc10, 0xb001]);

@@ -29,12 +29,23 @@ fn operation(first: u32, d: u8) -> Option<(Alu, u8, u8, Sets)> {
 
 pub(super) fn shifted_register(first: u32, second: u32) -> Op {
     if bits(first, 5, 4) == 0b0110 {
-        return unknown(4);
+        return pack(first, second);
     }
     let Some((alu, n, d, sets)) = operation(first, number(second, 8)) else { return undefined(4) };
     let amount = (bits(second, 12, 3) << 2 | bits(second, 6, 2)) as u8;
     let (shift, amount) = immediate_shift(bits(second, 4, 2), amount);
     Op::new(Kind::Reg(alu), 4).d(d).n(n).m(number(second, 0)).shifted(shift, amount).sets(sets)
+}
+
+/// PKHBT, PKHTB: neither sets flags nor takes the other two shifts.
+fn pack(first: u32, second: u32) -> Op {
+    if bits(first, 4, 1) == 1 || bits(second, 4, 1) == 1 {
+        return undefined(4);
+    }
+    let kind = if bits(second, 5, 1) == 0 { Kind::PackTop } else { Kind::PackBottom };
+    let amount = (bits(second, 12, 3) << 2 | bits(second, 6, 2)) as u8;
+    let (shift, amount) = immediate_shift(bits(second, 4, 2), amount);
+    Op::new(kind, 4).d(number(second, 8)).n(number(first, 0)).m(number(second, 0)).shifted(shift, amount)
 }
 
 const fn immediate_shift(kind: u32, amount: u8) -> (Shift, u8) {
