@@ -28,30 +28,37 @@ struct Recipe {
     target: &'static str,
     /// What the build scripts read.
     environment: Vec<(&'static str, String)>,
+    /// Of the package.
+    features: &'static str,
 }
 
 /// The loader of `board` that trusts what the file of that name in `qemu-boards/test-keys/` says.
 pub(crate) fn loader(workspace: &Workspace, board: Board, trust: &str, logging: Logging) -> Result<PathBuf> {
     let trust = workspace.path("qemu-boards/test-keys").join(trust);
     let trust = trust.to_str().context("the checkout's path is not UTF-8")?.to_owned();
-    product(workspace, &Recipe { package: board.name(), target: board.target(), environment: vec![("TWINSLOT_TRUST", trust), log_level(logging)] })
+    product(workspace, &Recipe { package: board.name(), target: board.target(), environment: vec![("TWINSLOT_TRUST", trust), log_level(logging)], features: "" })
 }
 
 /// The loader of a board that boots Linux, with the default test keys.
 pub(crate) fn linux_loader(workspace: &Workspace, board: linux::Board) -> Result<PathBuf> {
-    product(workspace, &Recipe { package: board.name(), target: board.target(), environment: Vec::new() })
+    product(workspace, &Recipe { package: board.name(), target: board.target(), environment: Vec::new(), features: "" })
+}
+
+/// The same, which prints digests by the processor's instructions first.
+pub(crate) fn hash_vectors(workspace: &Workspace, board: linux::Board) -> Result<PathBuf> {
+    product(workspace, &Recipe { package: board.name(), target: board.target(), environment: Vec::new(), features: "hash-vectors" })
 }
 
 /// The demo application for `board`, linked to run at `place` (a word of the application's build script).
 pub(crate) fn application(workspace: &Workspace, board: Board, place: &str) -> Result<PathBuf> {
     let environment = vec![("TWINSLOT_BOARD", board.name().to_owned()), ("TWINSLOT_PLACE", place.to_owned()), log_level(Logging::Off)];
-    product(workspace, &Recipe { package: "demo-app", target: board.target(), environment })
+    product(workspace, &Recipe { package: "demo-app", target: board.target(), environment, features: "" })
 }
 
 /// The program that runs the signature vectors in the place of `board`'s loader.
 pub(crate) fn vectors(workspace: &Workspace, board: Board) -> Result<PathBuf> {
     let environment = vec![("TWINSLOT_BOARD", board.name().to_owned()), log_level(Logging::Off)];
-    product(workspace, &Recipe { package: "signature-vectors", target: board.target(), environment })
+    product(workspace, &Recipe { package: "signature-vectors", target: board.target(), environment, features: "" })
 }
 
 fn log_level(logging: Logging) -> (&'static str, String) {
@@ -65,7 +72,7 @@ fn product(workspace: &Workspace, recipe: &Recipe) -> Result<PathBuf> {
         return Ok(path);
     }
     let mut command = cargo(workspace);
-    command.args(["build", "--quiet", "--profile", "firmware", "--target", recipe.target]).envs(recipe.environment.iter().cloned());
+    command.args(["build", "--quiet", "--profile", "firmware", "--target", recipe.target, "--features", recipe.features]).envs(recipe.environment.iter().cloned());
     let built = build(command, recipe.package, "")?;
     let unfinished = path.with_extension("unfinished");
     std::fs::copy(&built, &unfinished).with_context(|| format!("can not copy {}", built.display()))?;

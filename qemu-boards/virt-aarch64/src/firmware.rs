@@ -10,6 +10,8 @@ mod machine;
 mod memory;
 mod sha256;
 mod start;
+#[cfg(feature = "hash-vectors")]
+mod vectors;
 mod watchdog;
 
 use linux_shell::console::Line;
@@ -39,6 +41,8 @@ static BUILD: Build<'static> = Build {
 
 /// Called by the start-up code, once.
 fn main() -> ! {
+    #[cfg(feature = "hash-vectors")]
+    vectors::print();
     run(memory::hardware(&BUILD.layout), &BUILD)
 }
 

@@ -6,6 +6,7 @@ mod board;
 mod debian;
 mod disk;
 mod forge;
+mod hashes;
 mod initramfs;
 mod loader;
 mod machine;
@@ -50,9 +51,18 @@ pub(crate) fn run(workspace: &Workspace, board: Board, request: &Request, hostto
         Some(folder) => std::path::absolute(folder)?.join(board.name()),
         None => workspace.products("runs")?.join(board.name()),
     };
+    std::fs::create_dir_all(&folder).with_context(|| format!("can not make the folder {}", folder.display()))?;
+    let mut rows = Vec::new();
+    if request.scenario.as_deref().is_none_or(|name| name == hashes::NAME) {
+        let row = hashes::row(workspace, board, &folder);
+        println!("{}", row.describe());
+        rows.push(row);
+    }
+    if chosen.is_empty() {
+        return Ok(rows);
+    }
     let supply = Supply::gather(workspace, board, hosttool, &folder)?;
     let limit = calibrate(&supply)?;
-    let mut rows = Vec::new();
     for scenario in chosen {
         let row = row(&supply, &scenario, limit);
         println!("{}", row.describe());
@@ -67,7 +77,7 @@ pub(crate) fn run(workspace: &Workspace, board: Board, request: &Request, hostto
 fn choose(board: Board, name: Option<&str>) -> Result<Vec<Scenario>> {
     let mut all = scenarios();
     if let Some(name) = name {
-        let names: Vec<&str> = all.iter().map(|scenario| scenario.name).collect();
+        let names: Vec<&str> = all.iter().map(|scenario| scenario.name).chain([hashes::NAME]).collect();
         if !names.contains(&name) {
             bail!("there is no scenario {name} on {}; the scenarios are {}", board.name(), names.join(", "));
         }

@@ -41,7 +41,7 @@ impl Supply {
     /// Builds the loader.
     pub(super) fn gather(workspace: &Workspace, board: Board, hosttool: &Path, folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("can not make the folder {}", folder.display()))?;
-        let layout = Layout::read(&layout_path(workspace, board)).with_context(|| format!("board {}", board.name()))?;
+        let layout = layout(workspace, board)?;
         let base = layout.loader_address().context("the layout gives the loader no address")?;
         let loader = folder.join("loader.bin");
         std::fs::write(&loader, loader::flat(&std::fs::read(firmware::linux_loader(workspace, board)?)?, base)?)?;
@@ -205,6 +205,11 @@ impl Supply {
         // The time of packing is part of a header; scenarios are the same every time.
         process::output_of(command.env("SOURCE_DATE_EPOCH", "1700000000")).map(|_| ())
     }
+}
+
+/// The board's layout.
+pub(super) fn layout(workspace: &Workspace, board: Board) -> Result<Layout> {
+    Layout::read(&layout_path(workspace, board)).with_context(|| format!("board {}", board.name()))
 }
 
 fn layout_path(workspace: &Workspace, board: Board) -> PathBuf {

@@ -1,0 +1,103 @@
+//! SHA-256 by the instructions of an arm64 processor, as the loader has it, against sha2 on this host.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+
+use super::board::Board;
+use super::machine::{self, Company, End, Hardware, Run, Shown};
+use super::{loader, supply};
+use crate::firmware;
+use crate::scenario::{Outcome, Row};
+use crate::workspace::Workspace;
+
+/// The name of the row.
+pub(super) const NAME: &str = "hash-vectors";
+
+/// The longest message that the program hashes, in bytes.
+const LONGEST: usize = 320;
+
+/// Some seconds are enough.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs the program in the loader's place and judges every line of it.
+pub(super) fn row(workspace: &Workspace, board: Board, folder: &Path) -> Row {
+    let started = Instant::now();
+    let (outcome, detail) = match board {
+        Board::Riscv64 => (Outcome::NotApplicable, "this loader hashes in software, which tests on a host judge".to_owned()),
+        Board::Aarch64 => match run(workspace, board, folder).map(|shown| complaint(&shown)) {
+            Ok(None) => (Outcome::Pass, String::new()),
+            Ok(Some(complaint)) => (Outcome::Fail, complaint),
+            Err(error) => (Outcome::Fail, format!("{error:#}")),
+        },
+    };
+    Row { board: board.name(), scenario: NAME, outcome, detail, seconds: started.elapsed().as_secs_f64() }
+}
+
+/// Without a disk: the loader that goes on behind the digests halts.
+fn run(workspace: &Workspace, board: Board, folder: &Path) -> Result<Shown> {
+    let program = folder.join("hash-vectors.bin");
+    let base = supply::layout(workspace, board)?.loader_address().context("the layout gives the loader no address")?;
+    std::fs::write(&program, loader::flat(&std::fs::read(firmware::hash_vectors(workspace, board)?)?, base)?)?;
+    let hardware = Hardware { memory: 512, bad_sector: None, company: Company::Alone };
+    machine::run(&Run { board, loader: &program, disk: None, hardware, folder, limit: LIMIT, cut_at: None })
+}
+
+/// What is not as sha2 has it: every line counts, in its order.
+fn complaint(shown: &Shown) -> Option<String> {
+    let printed: Vec<&str> = shown.lines.iter().filter_map(|line| line.strip_prefix("twinslot: hash")).collect();
+    let expected = lines();
+    let different = (0..expected.len().max(printed.len())).find(|at| expected.get(*at).map(String::as_str) != printed.get(*at).copied());
+    match different {
+        Some(at) => Some(format!("line {at} of the digests is {:?} and must be {:?}", printed.get(at), expected.get(at))),
+        None if shown.end != End::Halt => Some(format!("the loader does not go on behind the digests: {:?}", shown.end)),
+        None => None,
+    }
+}
+
+/// All that must be printed, behind the words that every line begins with.
+fn lines() -> Vec<String> {
+    let message: Vec<u8> = (0..LONGEST).map(|at| (at * 7 + at / 256).to_le_bytes()[0]).collect();
+    let of_lengths = (0..=LONGEST).map(|len| format!(" {len}{}", words(&message[..len])));
+    of_lengths.chain([format!(" a million{}", words(&[b'a'; 1_000_000]))]).collect()
+}
+
+/// A digest as the program prints it: four numbers.
+fn words(message: &[u8]) -> String {
+    let digest = Sha256::digest(message);
+    digest.as_chunks::<8>().0.iter().map(|word| format!(" {:#x}", u64::from_be_bytes(*word))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(lines: Vec<String>) -> Shown {
+        let lines = lines.into_iter().map(|line| format!("twinslot: hash{line}"));
+        Shown { lines: lines.chain(["twinslot: halt: no disk".to_owned()]).collect(), end: End::Halt, wall: Duration::ZERO }
+    }
+
+    /// Source: FIPS 180-2, appendix B.3.
+    #[test]
+    fn the_published_digest_is_the_one_that_is_expected() {
+        let last = lines().pop();
+        assert_eq!(last.as_deref(), Some(" a million 0xcdc76e5c9914fb92 0x81a1c7e284d73e67 0xf1809a48a497200e 0x46d39ccc7112cd0"));
+    }
+
+    #[test]
+    fn digests_that_are_missing_twice_there_or_wrong_fail() {
+        assert_eq!(complaint(&shown(lines())), None);
+        for at in [0, 64, LONGEST + 1] {
+            let (mut missing, mut twice, mut other) = (lines(), lines(), lines());
+            missing.remove(at);
+            twice.insert(at, lines()[at].clone());
+            other[at] = other[at].replace("0x", "0x1");
+            for wrong in [missing, twice, other] {
+                assert!(complaint(&shown(wrong)).is_some(), "{at}");
+            }
+        }
+        assert!(complaint(&Shown { end: End::TimedOut, ..shown(lines()) }).is_some());
+    }
+}
