@@ -36,7 +36,10 @@ struct Recipe {
 pub(crate) fn loader(workspace: &Workspace, board: Board, trust: &str, logging: Logging) -> Result<PathBuf> {
     let trust = workspace.path("qemu-boards/test-keys").join(trust);
     let trust = trust.to_str().context("the checkout's path is not UTF-8")?.to_owned();
-    product(workspace, &Recipe { package: board.name(), target: board.target(), environment: vec![("TWINSLOT_TRUST", trust), log_level(logging)], features: "" })
+    product(
+        workspace,
+        &Recipe { package: board.name(), target: board.target(), environment: vec![("TWINSLOT_TRUST", trust), log_level(logging)], features: "" },
+    )
 }
 
 /// The loader of a board that boots Linux, with the default test keys.
@@ -72,7 +75,9 @@ fn product(workspace: &Workspace, recipe: &Recipe) -> Result<PathBuf> {
         return Ok(path);
     }
     let mut command = cargo(workspace);
-    command.args(["build", "--quiet", "--profile", "firmware", "--target", recipe.target, "--features", recipe.features]).envs(recipe.environment.iter().cloned());
+    command
+        .args(["build", "--quiet", "--profile", "firmware", "--target", recipe.target, "--features", recipe.features])
+        .envs(recipe.environment.iter().cloned());
     let built = build(command, recipe.package, "")?;
     let unfinished = path.with_extension("unfinished");
     std::fs::copy(&built, &unfinished).with_context(|| format!("can not copy {}", built.display()))?;

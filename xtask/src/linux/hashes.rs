@@ -1,20 +1,30 @@
-//! SHA-256 by the instructions of an arm64 processor, as the loader has it, against sha2 on this host.
+//! SHA-256 by the instructions of an arm64 processor, as the loader has it, against sha2 on this host; and the loader without them.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::board::Board;
-use super::machine::{self, Company, End, Hardware, Run, Shown};
+use super::machine::{self, End, Run, Shown};
+use super::probe::RUNS;
+use super::supply::Supply;
+use super::table::ORDINARY;
 use super::{loader, supply};
 use crate::firmware;
 use crate::scenario::{Outcome, Row};
 use crate::workspace::Workspace;
 
-/// The name of the row.
-pub(super) const NAME: &str = "hash-vectors";
+/// The names of the rows.
+pub(super) const VECTORS: &str = "hash-vectors";
+pub(super) const SOFTWARE: &str = "hash-in-software";
+
+/// What the loader says without the instructions.
+pub(super) const IN_SOFTWARE: &str = "twinslot: sha-256 by software (this processor has no SHA-256 instructions)";
+
+/// Why a board has neither.
+const HASHES_IN_SOFTWARE: &str = "this loader always hashes in software, which tests on a host judge";
 
 /// The longest message that the program hashes, in bytes.
 const LONGEST: usize = 320;
@@ -25,15 +35,40 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// Runs the program in the loader's place and judges every line of it.
 pub(super) fn row(workspace: &Workspace, board: Board, folder: &Path) -> Row {
     let started = Instant::now();
-    let (outcome, detail) = match board {
-        Board::Riscv64 => (Outcome::NotApplicable, "this loader hashes in software, which tests on a host judge".to_owned()),
-        Board::Aarch64 => match run(workspace, board, folder).map(|shown| complaint(&shown)) {
+    let (outcome, detail) = judged(board, || run(workspace, board, folder).map(|shown| complaint(&shown)));
+    Row { board: board.name(), scenario: VECTORS, outcome, detail, seconds: started.elapsed().as_secs_f64() }
+}
+
+/// Starts a small image with a loader that finds no instructions.
+pub(super) fn software_row(supply: &Supply) -> Row {
+    let (started, board) = (Instant::now(), supply.board());
+    let (outcome, detail) = judged(board, || start_in_software(supply));
+    Row { board: board.name(), scenario: SOFTWARE, outcome, detail, seconds: started.elapsed().as_secs_f64() }
+}
+
+fn judged(board: Board, complaint: impl FnOnce() -> Result<Option<String>>) -> (Outcome, String) {
+    match board {
+        Board::Riscv64 => (Outcome::NotApplicable, HASHES_IN_SOFTWARE.to_owned()),
+        Board::Aarch64 => match complaint() {
             Ok(None) => (Outcome::Pass, String::new()),
             Ok(Some(complaint)) => (Outcome::Fail, complaint),
             Err(error) => (Outcome::Fail, format!("{error:#}")),
         },
-    };
-    Row { board: board.name(), scenario: NAME, outcome, detail, seconds: started.elapsed().as_secs_f64() }
+    }
+}
+
+fn start_in_software(supply: &Supply) -> Result<Option<String>> {
+    let (disk, program) = (supply.probe_disk()?, supply.folder().join("software.bin"));
+    std::fs::write(&program, loader::without_instructions(&std::fs::read(supply.loader())?)?)?;
+    let run =
+        Run { board: supply.board(), loader: &program, disk: Some(&disk), hardware: ORDINARY, folder: supply.folder(), limit: LIMIT, cut_at: None };
+    let shown = machine::run(&run)?;
+    let missing = [IN_SOFTWARE, RUNS].into_iter().find(|expected| !shown.lines.iter().any(|line| line == expected));
+    match missing {
+        Some(line) => Ok(Some(format!("this line is missing: {line:?}\n{}", shown.lines.join("\n")))),
+        None if shown.end != End::Off => bail!("the machine does not switch itself off: {:?}", shown.end),
+        None => Ok(None),
+    }
 }
 
 /// Without a disk: the loader that goes on behind the digests halts.
@@ -41,8 +76,7 @@ fn run(workspace: &Workspace, board: Board, folder: &Path) -> Result<Shown> {
     let program = folder.join("hash-vectors.bin");
     let base = supply::layout(workspace, board)?.loader_address().context("the layout gives the loader no address")?;
     std::fs::write(&program, loader::flat(&std::fs::read(firmware::hash_vectors(workspace, board)?)?, base)?)?;
-    let hardware = Hardware { memory: 512, bad_sector: None, company: Company::Alone };
-    machine::run(&Run { board, loader: &program, disk: None, hardware, folder, limit: LIMIT, cut_at: None })
+    machine::run(&Run { board, loader: &program, disk: None, hardware: ORDINARY, folder, limit: LIMIT, cut_at: None })
 }
 
 /// What is not as sha2 has it: every line counts, in its order.

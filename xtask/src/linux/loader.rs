@@ -28,3 +28,36 @@ pub(super) fn flat(elf: &[u8], base: u64) -> Result<Vec<u8>> {
     ensure!(!flat.is_empty(), "the loader's ELF file has nothing to load");
     Ok(flat)
 }
+
+/// The loader as it would be on a processor without SHA-256 instructions, which no model of the emulator is: whatever reads ID_AA64ISAR0_EL1 reads zero.
+pub(super) fn without_instructions(loader: &[u8]) -> Result<Vec<u8>> {
+    let mut changed = loader.to_vec();
+    let mut reads = 0;
+    for word in changed.as_chunks_mut::<4>().0 {
+        let instruction = u32::from_le_bytes(*word);
+        if instruction & !REGISTER == READ_FEATURES {
+            *word = (MOVE_ZERO | instruction & REGISTER).to_le_bytes();
+            reads += 1;
+        }
+    }
+    ensure!(reads > 0, "the loader never asks whether the processor has SHA-256 instructions");
+    Ok(changed)
+}
+
+/// `MRS Xt, S3_0_C0_C6_0` and `MOVZ Xt, #0`, with the register in the lowest bits. Source: Arm DDI 0487, C6.2.228 and C6.2.223.
+const READ_FEATURES: u32 = 0xd538_0600;
+const MOVE_ZERO: u32 = 0xd280_0000;
+const REGISTER: u32 = 0x1f;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `mrs x9, id_aa64isar0_el1` between a move and a read of another register.
+    #[test]
+    fn reads_of_the_processors_features_become_zeros_in_their_register() {
+        let program = |middle: u32| [0xaa01_03e0, middle, 0xd538_0629].iter().flat_map(|word: &u32| word.to_le_bytes()).collect::<Vec<u8>>();
+        assert_eq!(without_instructions(&program(0xd538_0609)).ok(), Some(program(0xd280_0009)));
+        assert!(without_instructions(&program(0xd538_0629)).is_err(), "nothing was changed");
+    }
+}

@@ -14,12 +14,14 @@ use serde_json::{Value, json};
 use twinslot_config::layout::Purpose;
 
 use super::board::Board;
+use super::hashes::IN_SOFTWARE;
+use super::loader::without_instructions;
 use super::machine::{Run, command};
 use super::supply::Supply;
 use super::table::scenarios;
 use crate::budget::Measure;
 use crate::plugin::{self, Plan, Report};
-use crate::qemu::{Control, Debugged, watch_console, with_path_then};
+use crate::qemu::{Control, Observed, watch_console, with_path_then};
 use crate::workspace::Workspace;
 
 /// What a counted boot to userspace is bounded by. It takes ten seconds on an idle machine.
@@ -55,7 +57,7 @@ fn measures_on(workspace: &Workspace, board: Board, hosttool: &Path) -> Result<V
     let counted = counting.count()?;
     let shares = match board {
         Board::Aarch64 => {
-            let software = counting.count_without_instructions(supply.loader())?;
+            let software = counting.count_without_instructions()?;
             vec![("linux-loader-share", counted.loader), ("linux-loader-share-software", software)]
         }
         Board::Riscv64 => vec![("linux-loader-share-riscv64", counted.loader)],
@@ -91,7 +93,7 @@ struct Counting<'a> {
 impl Counting<'_> {
     /// A boot to userspace.
     fn count(&self) -> Result<Counted> {
-        let (mut command, report) = self.command(&self.marks)?;
+        let (mut command, report) = self.command(&self.run, &self.marks)?;
         let socket = self.run.folder.join("control");
         let _ = std::fs::remove_file(&socket);
         command.arg("-qmp").arg(with_path_then("unix:", &socket, ",server=on,wait=off"));
@@ -104,30 +106,26 @@ impl Counting<'_> {
         Ok(Counted { loader: report.count("kernel")?, userspace: report.count("userspace")?, read })
     }
 
-    /// Instructions of the loader on a processor that says that it has no SHA-256 instructions.
-    ///
-    /// Every model of the emulator has them, so a debugger answers in the processor's place: behind each instruction that reads ID_AA64ISAR0_EL1 it
-    /// clears the field SHA2 of what was read.
-    fn count_without_instructions(&self, loader: &Path) -> Result<u64> {
+    /// Instructions of the loader on a processor without SHA-256 instructions.
+    fn count_without_instructions(&self) -> Result<u64> {
         let kernel: Vec<_> = self.marks.iter().filter(|(name, _)| *name == "kernel").cloned().collect();
-        let (command, report) = self.command(&kernel)?;
-        let reads = feature_reads(&std::fs::read(loader)?);
-        ensure!(!reads.is_empty(), "the loader never asks whether the processor has SHA-256 instructions");
-        let mut debugged = Debugged::spawn(command, self.run.folder)?;
-        for (address, _) in &reads {
-            debugged.set_breakpoint(address + 4, 4)?;
-        }
-        debugged.run_masked(&reads, !FIELD_SHA2, || report.is_file())?;
-        let lines = debugged.end()?;
-        ensure!(lines.contains("twinslot: sha-256 by software"), "the loader hashes by instructions that it was told are not there:\n{lines}");
-        Report::read(&report)?.count("kernel")
+        let loader = self.run.folder.join("software.bin");
+        std::fs::write(&loader, without_instructions(&std::fs::read(self.run.loader)?)?)?;
+        let (mut command, report) = self.command(&Run { loader: &loader, ..self.run }, &kernel)?;
+        let mut emulator = Emulator(command.spawn().context("can not start the emulator; run `cargo xtask setup`")?);
+        let (sender, observed) = channel();
+        watch_console(emulator.0.stdout.take().context("qemu has no console")?, sender);
+        let report = self.wait_for(&report)?;
+        let says_so = observed.try_iter().any(|seen| matches!(seen, Observed::Line(line) if line == IN_SOFTWARE));
+        ensure!(says_so, "the loader hashes by instructions that it was told are not there");
+        report.count("kernel")
     }
 
-    fn command(&self, marks: &[(&'static str, Range<u64>)]) -> Result<(Command, PathBuf)> {
+    fn command(&self, run: &Run<'_>, marks: &[(&'static str, Range<u64>)]) -> Result<(Command, PathBuf)> {
         let plan = self.run.folder.join("plan");
         let report = Plan { marks: marks.to_vec(), ..Plan::default() }.write(&plan)?;
         let _ = std::fs::remove_file(&report);
-        let mut command = command(&self.run)?;
+        let mut command = command(run)?;
         let mut argument = with_path_then("file=", &self.plugin, "");
         argument.push(with_path_then(",plan=", &plan, ""));
         command.arg("-plugin").arg(argument);
@@ -143,15 +141,6 @@ impl Counting<'_> {
         }
         Report::read(report)
     }
-}
-
-/// The field SHA2 of ID_AA64ISAR0_EL1. Source: Arm DDI 0487, D19.2.61.
-const FIELD_SHA2: u64 = 0xf << 12;
-
-/// Where a program at address 0 reads ID_AA64ISAR0_EL1, and into which register: `MRS Xt, S3_0_C0_C6_0`. Source: Arm DDI 0487, C6.2.228.
-fn feature_reads(program: &[u8]) -> Vec<(u64, u8)> {
-    let words = program.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).zip((0..).step_by(4));
-    words.filter(|(word, _)| word & !0x1f == 0xd538_0600).map(|(word, address)| (address, (word & 0x1f) as u8)).collect()
 }
 
 /// Bytes that all disks together have delivered.
@@ -174,13 +163,6 @@ impl Drop for Emulator {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// `mrs x9, id_aa64isar0_el1` stands between a move and a read of another register.
-    #[test]
-    fn reads_of_the_processors_features_are_found_with_their_register() {
-        let program: Vec<u8> = [0xaa01_03e0_u32, 0xd538_0609, 0xd538_0629].iter().flat_map(|word| word.to_le_bytes()).collect();
-        assert_eq!(feature_reads(&program), [(4, 9)]);
-    }
 
     #[test]
     fn what_all_disks_delivered_is_added_up() {

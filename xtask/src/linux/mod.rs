@@ -53,23 +53,28 @@ pub(crate) fn run(workspace: &Workspace, board: Board, request: &Request, hostto
     };
     std::fs::create_dir_all(&folder).with_context(|| format!("can not make the folder {}", folder.display()))?;
     let mut rows = Vec::new();
-    if request.scenario.as_deref().is_none_or(|name| name == hashes::NAME) {
-        let row = hashes::row(workspace, board, &folder);
+    let mut done = |row: Row| {
         println!("{}", row.describe());
         rows.push(row);
+    };
+    let is_wanted = |own| request.scenario.as_deref().is_none_or(|name| name == own);
+    if is_wanted(hashes::VECTORS) {
+        done(hashes::row(workspace, board, &folder));
+    }
+    let supply = Supply::gather(workspace, board, hosttool, &folder)?;
+    if is_wanted(hashes::SOFTWARE) {
+        done(hashes::software_row(&supply));
     }
     if chosen.is_empty() {
         return Ok(rows);
     }
-    let supply = Supply::gather(workspace, board, hosttool, &folder)?;
     let limit = calibrate(&supply)?;
     for scenario in chosen {
         let row = row(&supply, &scenario, limit);
-        println!("{}", row.describe());
         if request.keep.is_none() && !row.has_failed() {
             let _ = std::fs::remove_file(supply.disk_path(scenario.name));
         }
-        rows.push(row);
+        done(row);
     }
     Ok(rows)
 }
@@ -77,7 +82,7 @@ pub(crate) fn run(workspace: &Workspace, board: Board, request: &Request, hostto
 fn choose(board: Board, name: Option<&str>) -> Result<Vec<Scenario>> {
     let mut all = scenarios();
     if let Some(name) = name {
-        let names: Vec<&str> = all.iter().map(|scenario| scenario.name).chain([hashes::NAME]).collect();
+        let names: Vec<&str> = all.iter().map(|scenario| scenario.name).chain([hashes::VECTORS, hashes::SOFTWARE]).collect();
         if !names.contains(&name) {
             bail!("there is no scenario {name} on {}; the scenarios are {}", board.name(), names.join(", "));
         }

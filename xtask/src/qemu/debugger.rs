@@ -1,6 +1,6 @@
 //! A client of QEMU's debugger interface: breakpoints, registers, memory. Source: the GDB manual, appendix "Remote Protocol".
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -15,12 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The number of XPSR among the registers of a Cortex-M.
 const XPSR: u8 = 25;
-
-/// The number of the next instruction's address among the registers of a 64-bit processor.
-const WIDE_PC: u8 = 32;
-
-/// How long one look for a stop takes.
-const MOMENT: Duration = Duration::from_millis(50);
 
 /// A board under a debugger, stopped.
 pub(crate) struct Debugged {
@@ -59,49 +53,6 @@ impl Debugged {
 
     pub(crate) fn clear_breakpoint(&mut self, address: u64, length: u8) -> Result<()> {
         self.expect_ok(&format!("z0,{address:x},{length}"))
-    }
-
-    /// Runs until `is_over` says so. Wherever the processor has just read a register of features, the bits outside `mask` are cleared in what it
-    /// read. `reads` are such instructions of 4 bytes and the general registers that they read into; a breakpoint stands behind each.
-    pub(crate) fn run_masked(&mut self, reads: &[(u64, u8)], mask: u64, is_over: impl Fn() -> bool) -> Result<()> {
-        loop {
-            self.send("c")?;
-            while !self.has_stopped()? {
-                if is_over() {
-                    return Ok(());
-                }
-            }
-            let place = self.wide_register(WIDE_PC)?;
-            let read = reads.iter().find(|(address, _)| address + 4 == place);
-            let (_, register) = read.with_context(|| format!("the processor stopped at {place:#x}, where it reads no features"))?;
-            let value = self.wide_register(*register)? & mask;
-            self.expect_ok(&format!("P{register:x}={}", hex(&value.to_le_bytes())))?;
-        }
-    }
-
-    /// Whether a stop is reported within a moment.
-    fn has_stopped(&mut self) -> Result<bool> {
-        self.socket.set_read_timeout(Some(MOMENT))?;
-        let mut buffer = [0; 4096];
-        let received = self.socket.read(&mut buffer);
-        self.socket.set_read_timeout(Some(PATIENCE))?;
-        match received {
-            Ok(0) => bail!("qemu ended while it was debugged"),
-            Ok(count) => self.received.extend_from_slice(&buffer[..count]),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            Err(error) => return Err(error).context("qemu's debugger interface is gone"),
-        }
-        let Some(answer) = self.take_answer() else { return Ok(false) };
-        self.socket.write_all(b"+").context("qemu's debugger interface is gone")?;
-        ensure!(answer.starts_with("T05") || answer.starts_with("S05"), "the machine did not stop at a breakpoint: {answer:?}");
-        Ok(true)
-    }
-
-    /// A register of a 64-bit processor.
-    fn wide_register(&mut self, number: u8) -> Result<u64> {
-        let answer = self.ask(&format!("p{number:x}"))?;
-        let value = u64::from_str_radix(&answer, 16).with_context(|| format!("{answer:?} is no register"))?;
-        Ok(value.swap_bytes())
     }
 
     /// Runs to the next breakpoint.
