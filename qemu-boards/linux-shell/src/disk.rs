@@ -11,6 +11,12 @@ pub const SECTOR: usize = 512;
 /// Contract: buffers are whole sectors; an operation that returns has ended, and touches its buffer no more; it returns within a bound of time,
 /// whatever the device does. After [`Disk::rest`] the device accesses no memory until the next operation.
 pub trait Disk {
+    /// How many sectors it has.
+    ///
+    /// # Errors
+    /// The device does not say.
+    fn sectors(&mut self) -> Result<u64, DiskError>;
+
     /// Fills `bytes` from `sector` on.
     ///
     /// # Errors
@@ -146,6 +152,11 @@ impl<D: Disk> WatchedDisk<D> {
     /// Those of `action`.
     pub fn attempt<T>(&self, operation: Operation, sector: u64, action: impl FnOnce(&mut D) -> Result<T, DiskError>) -> Result<T, DiskError> {
         action(&mut self.disk.borrow_mut()).inspect_err(|error| self.failure.set(Some(Failure { operation, sector, error: *error })))
+    }
+
+    /// Whether it says that it ends before byte `end`. What lies in front of that can be used all the same.
+    pub fn ends_before(&self, end: u64) -> bool {
+        self.disk.borrow_mut().sectors().is_ok_and(|sectors| sectors < end.div_ceil(SECTOR as u64))
     }
 
     /// Puts the disk to rest.

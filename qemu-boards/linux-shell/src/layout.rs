@@ -57,6 +57,13 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The byte of the disk behind the last region.
+    #[must_use]
+    pub fn end(&self) -> u32 {
+        let [log_0, log_1] = self.logs;
+        [log_0, log_1, self.slot_a, self.slot_b, self.golden].into_iter().map(Extent::end).max().unwrap_or(0)
+    }
+
     /// Where a region lies.
     #[must_use]
     pub const fn extent(&self, region: Region) -> Extent {

@@ -118,6 +118,9 @@ fn start<M: Machine, W: Watchdog, D: Disk, C: Crypto>(hardware: Hardware<'_, M, 
             return Stop::Disk(error);
         }
     };
+    if disk.ends_before(build.layout.end().into()) {
+        drop(Line::new(machine).text(DiskError::TooSmall.text()));
+    }
     let vetted = TrustAnchor::new(build.keys, build.threshold, build.floor, &mut crypto);
     let Ok(anchor) = &vetted else { return Stop::Anchor };
     let config = config(build, anchor, reset_cause);

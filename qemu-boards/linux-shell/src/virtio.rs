@@ -126,16 +126,6 @@ impl<'m, M: Machine> VirtioDisk<'m, M> {
         if meant.next().is_some() { Err(DiskError::Ambiguous) } else { Ok(at(found)) }
     }
 
-    /// How many sectors it has.
-    ///
-    /// # Errors
-    /// It does not start.
-    pub fn sectors(&mut self) -> Result<u64, DiskError> {
-        let running = self.running()?;
-        let word = |offset| running.transport.read_config_space::<u32>(offset).map(u64::from).map_err(|_| DiskError::NotVirtio);
-        Ok(word(0)? | word(4)? << 32)
-    }
-
     fn has_serial(mut self) -> bool {
         let mut serial = [0; 20];
         let answered = self.request(Request::Serial, 0, Payload::Into(&mut serial)).and_then(|()| self.rest());
@@ -166,6 +156,13 @@ impl<'m, M: Machine> VirtioDisk<'m, M> {
 }
 
 impl<M: Machine> Disk for VirtioDisk<'_, M> {
+    /// Source: virtio 1.2, section 5.2.4.
+    fn sectors(&mut self) -> Result<u64, DiskError> {
+        let running = self.running()?;
+        let word = |offset| running.transport.read_config_space::<u32>(offset).map(u64::from).map_err(|_| DiskError::NotVirtio);
+        Ok(word(0)? | word(4)? << 32)
+    }
+
     fn read(&mut self, sector: u64, bytes: &mut [u8]) -> Result<(), DiskError> {
         let mut at = sector;
         for piece in bytes.chunks_mut(MAX_REQUEST) {

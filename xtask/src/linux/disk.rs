@@ -29,6 +29,8 @@ pub(crate) enum Change {
     Forge(Slot, Forgery),
     /// The journal is lost.
     LoseJournal,
+    /// The disk ends in the middle of the slot.
+    EndIn(Slot),
 }
 
 impl Slot {
@@ -55,6 +57,7 @@ pub(super) fn apply(change: Change, disk: &Path, layout: &Layout, key: &Path) ->
         Change::Flip(slot, offset) => flip(&file, slot.start(layout) + offset)?,
         Change::FlipPart(slot, kind, offset) => flip(&file, slot.start(layout) + part_offset(&file, slot.start(layout), kind)? + offset)?,
         Change::Forge(slot, forgery) => file.write_all_at(&forge::image(forgery, layout, key)?, slot.start(layout))?,
+        Change::EndIn(slot) => file.set_len(slot.start(layout) + layout.slot_a.size / 2)?,
         Change::LoseJournal => file.write_all_at(&vec![0; usize::try_from(layout.journal.size)?], layout.journal.offset)?,
     }
     Ok(())

@@ -30,6 +30,10 @@ impl MemoryDisk {
 }
 
 impl Disk for MemoryDisk {
+    fn sectors(&mut self) -> Result<u64, DiskError> {
+        Ok((self.bytes.len() / SECTOR) as u64)
+    }
+
     fn read(&mut self, sector: u64, bytes: &mut [u8]) -> Result<(), DiskError> {
         self.asked.push(Asked::Read(sector, bytes.len()));
         let range = Self::range(sector, bytes.len());
@@ -84,6 +88,12 @@ fn any_offset_and_length_reads_what_lies_there() {
             assert_eq!(bytes, expected[offset as usize..offset as usize + len], "{len} bytes at {offset}");
         }
     }
+}
+
+#[test]
+fn a_disk_that_ends_before_the_layout_is_told_from_one_that_does_not() {
+    assert!(!disk().ends_before(u64::from(SIZE)));
+    assert!(disk().ends_before(u64::from(SIZE) + 1));
 }
 
 #[test]

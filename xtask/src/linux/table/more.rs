@@ -20,11 +20,25 @@ const EMPTY: Disk = Disk { a: None, b: None, confirmed: &[], trial: None };
 const TRIAL: Disk = Disk { trial: Some(Slot::B), ..BOTH };
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let mut all = vec![confirmed_trial(), cut_trial(), signed_tree(), named_disk(), nameless_disks()];
+    let mut all = vec![confirmed_trial(), cut_trial(), signed_tree(), named_disk(), nameless_disks(), small_disk()];
     all.extend(watchdog_drivers());
     all.extend(damaged_parts());
     all.extend(refused());
     all
+}
+
+/// What lies on the disk in front of its end is started all the same, and the reason stands in the log.
+fn small_disk() -> Scenario {
+    Scenario {
+        name: "disk-too-small",
+        disk: Some(Disk { b: None, confirmed: &[Slot::A], ..PROBES }),
+        changes: vec![Change::EndIn(Slot::B)],
+        hardware: ORDINARY,
+        expected: vec!["twinslot: the disk ends before the layout does", "twinslot: boot slot=a why=confirmed", RUNS],
+        forbidden: vec![],
+        end: End::Off,
+        then: vec![],
+    }
 }
 
 /// A trial that is confirmed is what starts from then on.
