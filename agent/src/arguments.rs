@@ -11,6 +11,8 @@ use twinslot_agent::verdict::Verdict;
 pub(crate) const USAGE: &str = "usage:
   twinslot-agent status   --layout LAYOUT.toml --storage DEVICE
   twinslot-agent map-root --layout LAYOUT.toml --storage DEVICE [--handoff FILE] [--cmdline FILE]
+  twinslot-agent install  --layout LAYOUT.toml --storage DEVICE --trust TRUST.toml [--handoff FILE] X.bundle
+  twinslot-agent confirm  --layout LAYOUT.toml --storage DEVICE --trust TRUST.toml [--handoff FILE]
   twinslot-agent condemn  --layout LAYOUT.toml --storage DEVICE --trust TRUST.toml [--handoff FILE]
   twinslot-agent revert   --layout LAYOUT.toml --storage DEVICE --trust TRUST.toml [--handoff FILE]";
 
@@ -34,6 +36,7 @@ pub(crate) struct Host {
 pub(crate) enum Command {
     Status,
     MapRoot { handoff: PathBuf, command_line: PathBuf },
+    Install { bundle: PathBuf, trust: PathBuf, handoff: PathBuf },
     Judge { verdict: Verdict, trust: PathBuf, handoff: PathBuf },
 }
 
@@ -42,6 +45,7 @@ pub(crate) enum Command {
 enum Verb {
     Status,
     MapRoot,
+    Install,
     Judge(Verdict),
 }
 
@@ -55,6 +59,8 @@ pub(crate) fn parse(mut arguments: lexopt::Parser) -> Result<Parsed> {
         Some(Arg::Long("version") | Arg::Short('V')) => return Ok(Parsed::Version),
         Some(Arg::Value(command)) if command == "status" => Verb::Status,
         Some(Arg::Value(command)) if command == "map-root" => Verb::MapRoot,
+        Some(Arg::Value(command)) if command == "install" => Verb::Install,
+        Some(Arg::Value(command)) if command == "confirm" => Verb::Judge(Verdict::Confirm),
         Some(Arg::Value(command)) if command == "condemn" => Verb::Judge(Verdict::Condemn),
         Some(Arg::Value(command)) if command == "revert" => Verb::Judge(Verdict::Revert),
         Some(other) => bail!("{}\n{USAGE}", other.unexpected()),
@@ -71,20 +77,25 @@ struct Options {
     trust: Option<PathBuf>,
     handoff: Option<PathBuf>,
     command_line: Option<PathBuf>,
+    bundle: Option<PathBuf>,
 }
 
 impl Options {
     /// `None` when help was asked for.
     fn parse(verb: Verb, mut arguments: lexopt::Parser) -> Result<Option<Self>> {
         let mut options = Self::default();
-        let judges = matches!(verb, Verb::Judge(_));
+        let writes = matches!(verb, Verb::Judge(_) | Verb::Install);
         while let Some(argument) = arguments.next()? {
             let (place, name) = match argument {
                 Arg::Long("layout") => (&mut options.layout, "--layout"),
                 Arg::Long("storage") => (&mut options.storage, "--storage"),
-                Arg::Long("trust") if judges => (&mut options.trust, "--trust"),
+                Arg::Long("trust") if writes => (&mut options.trust, "--trust"),
                 Arg::Long("handoff") if verb != Verb::Status => (&mut options.handoff, "--handoff"),
                 Arg::Long("cmdline") if verb == Verb::MapRoot => (&mut options.command_line, "--cmdline"),
+                Arg::Value(bundle) if verb == Verb::Install => {
+                    set(&mut options.bundle, "the bundle", bundle)?;
+                    continue;
+                }
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
                 other => bail!("{}\n{USAGE}", other.unexpected()),
             };
@@ -99,6 +110,7 @@ impl Options {
         let command = match verb {
             Verb::Status => Command::Status,
             Verb::MapRoot => Command::MapRoot { handoff, command_line: self.command_line.unwrap_or_else(|| COMMAND_LINE.into()) },
+            Verb::Install => Command::Install { bundle: required(self.bundle, "the bundle")?, trust: required(self.trust, "--trust")?, handoff },
             Verb::Judge(verdict) => Command::Judge { verdict, trust: required(self.trust, "--trust")?, handoff },
         };
         Ok(Parsed::Command { host, command })

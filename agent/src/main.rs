@@ -1,6 +1,7 @@
-//! `twinslot-agent`: what the journal of this host says, its root file system behind dm-verity, and verdicts on the running image.
+//! `twinslot-agent`: what the journal of this host says, its root file system behind dm-verity, installs, and verdicts on the running image.
 //!
-//! Exit status 0 = done, 1 = refused by the verifier, with its code, and nothing was written, 2 = wrong arguments, or something failed.
+//! Exit status 0 = done, 1 = refused by the verifier, with its code, 2 = wrong arguments, or something failed. What is refused has written nothing; an
+//! install whose chunks turn out to be others than those that the header pins has left its slot empty.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -11,9 +12,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use arguments::{Command, Host, Parsed, USAGE};
+use twinslot_agent::bundle::BundleError;
+use twinslot_agent::install::InstallFailure;
 use twinslot_agent::verdict::{Verdict, judge};
-use twinslot_agent::{FileStorage, device_mapper, handoff, root_fs, status};
+use twinslot_agent::{Bundle, FileStorage, device_mapper, handoff, install, root_fs, status};
 use twinslot_bootloader::install::{InstallError, Refusal};
+use twinslot_bootloader::rejection::Rejection;
 use twinslot_config::{Layout, Trust};
 
 fn main() -> ExitCode {
@@ -21,7 +25,7 @@ fn main() -> ExitCode {
     let printed = done.and_then(|text| writeln!(io::stdout(), "{text}").context("can not print the answer"));
     let Err(error) = printed else { return ExitCode::SUCCESS };
     if let Some(refusal) = error.downcast_ref::<Refusal>() {
-        eprintln!("twinslot-agent: refused: code={} {refusal}", refusal.code());
+        eprintln!("twinslot-agent: refused: code={} {error:#}", refusal.code());
         return ExitCode::from(1);
     }
     eprintln!("twinslot-agent: {error:#}");
@@ -35,6 +39,7 @@ fn answer(parsed: &Parsed) -> Result<String> {
         Parsed::Version => Ok(concat!("twinslot-agent ", env!("CARGO_PKG_VERSION")).to_owned()),
         Parsed::Command { host, command: Command::Status } => tell_status(host),
         Parsed::Command { host, command: Command::MapRoot { handoff, command_line } } => map_root(host, handoff, command_line),
+        Parsed::Command { host, command: Command::Install { bundle, trust, handoff } } => install_bundle(host, bundle, trust, handoff),
         Parsed::Command { host, command: Command::Judge { verdict, trust, handoff } } => give_verdict(host, *verdict, trust, handoff),
     }
 }
@@ -59,6 +64,20 @@ fn map_root(host: &Host, handoff: &Path, command_line: &Path) -> Result<String> 
     Ok(device_mapper::map(&host.storage, &root)?.display().to_string())
 }
 
+/// The bundle is looked at first: one that is none of this agent's needs no storage.
+fn install_bundle(host: &Host, bundle: &Path, trust: &Path, handoff: &Path) -> Result<String> {
+    let layout = Layout::read(&host.layout)?;
+    let trust = Trust::read(trust)?;
+    let handoff = handoff::read(handoff)?;
+    let bundle = Bundle::open(bundle, &layout).map_err(refused_or_failed)?;
+    let mut storage = FileStorage::open(&host.storage, &layout)?;
+    match install(&mut storage, &layout, &trust, &handoff, &bundle) {
+        Ok(installed) => Ok(format!("{installed}\n{}", status(&mut storage, &layout.policy))),
+        Err(InstallFailure::Bundle(error)) => Err(refused_or_failed(error)),
+        Err(InstallFailure::Writer(error)) => Err(not_written(error, &storage)),
+    }
+}
+
 fn give_verdict(host: &Host, verdict: Verdict, trust: &Path, handoff: &Path) -> Result<String> {
     let layout = Layout::read(&host.layout)?;
     let trust = Trust::read(trust)?;
@@ -66,10 +85,26 @@ fn give_verdict(host: &Host, verdict: Verdict, trust: &Path, handoff: &Path) -> 
     let mut storage = FileStorage::open(&host.storage, &layout)?;
     match judge(&mut storage, &layout, &trust, &handoff, verdict) {
         Ok(()) => Ok(status(&mut storage, &layout.policy).to_string()),
-        Err(InstallError::Refused(refusal)) => Err(refusal.into()),
-        Err(error) => match storage.failure() {
-            Some(failure) => Err(error).with_context(|| failure.to_string()),
-            None => Err(error.into()),
-        },
+        Err(error) => Err(not_written(error, &storage)),
+    }
+}
+
+/// A refusal by its code, a failure with what the operating system said.
+fn not_written(error: InstallError, storage: &FileStorage) -> anyhow::Error {
+    match (error, storage.failure()) {
+        (InstallError::Refused(refusal), _) => refusal.into(),
+        (error, Some(failure)) => anyhow::Error::from(error).context(failure.to_string()),
+        (error, None) => error.into(),
+    }
+}
+
+fn refused_or_failed(error: BundleError) -> anyhow::Error {
+    match error {
+        BundleError::Refused { source, path } => anyhow::Error::from(Refusal::Image(source)).context(path.display().to_string()),
+        BundleError::Compressed { ref path } => {
+            let remedy = format!("{}: make the bundle without --zstd", path.display());
+            anyhow::Error::from(Refusal::Image(Rejection::UnsupportedChunkEncoding)).context(remedy)
+        }
+        error @ BundleError::Io { .. } => error.into(),
     }
 }

@@ -12,9 +12,10 @@ use twinslot_bootloader::anchor::key_id;
 use twinslot_bootloader::crypto::{Builtin, Crypto as _, Digest};
 use twinslot_bootloader::decide::Why;
 use twinslot_bootloader::handoff::{Booted, HANDOFF_SIZE, Handoff, Reads, Verdict};
+use twinslot_bootloader::image::chunks::CHUNK_SIZE;
 use twinslot_bootloader::image::draft::{add_signature, unsigned_header};
 use twinslot_bootloader::image::manifest::{Check, Encoding, Kind, Manifest, Part, Place, SlotRule, Version};
-use twinslot_bootloader::image::{SIGNED_SIZE, SignatureEntry, short_digest};
+use twinslot_bootloader::image::{HEADER_SIZE, SIGNED_SIZE, SignatureEntry, short_digest};
 use twinslot_bootloader::journal::{Journal, Phase, SlotState, State};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 use twinslot_bootloader::slot::{BySlot, Slot};
@@ -149,7 +150,7 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
 }
 
 /// A signed image and its header digest: a kernel, a command line and a root file system.
-fn image(minor: u16) -> (Vec<u8>, Digest) {
+pub(crate) fn image(minor: u16) -> (Vec<u8>, Digest) {
     let line = VERITY.to_string().into_bytes();
     let parts = [(Kind::Kernel, vec![0x5a; 5000]), (Kind::CommandLine, line), (Kind::RootFs, vec![3; 3 * 4096])];
     let mut image = vec![0; 4096];
@@ -160,6 +161,8 @@ fn image(minor: u16) -> (Vec<u8>, Digest) {
         manifest.parts.push(part(kind, image.len() as u64, bytes.len() as u64, sha256)).expect("room for a part");
         image.extend(bytes);
     }
+    let table: Vec<u8> = image[HEADER_SIZE..].chunks(CHUNK_SIZE as usize).flat_map(|chunk| Builtin.digest(chunk)).collect();
+    manifest.chunks = Builtin.digest(&table);
     let mut header = unsigned_header(&manifest).expect("a header");
     let key = signing_key();
     let id = key_id(&key.verifying_key().to_bytes(), &mut Builtin);
