@@ -3,11 +3,14 @@
 //! A variant is a file `tests/variants/NAME.toml`: what it breaks (`about`), the rule of the explorer that must notice it where there is one (`rule`),
 //! and the replacements that break it. [`Variant::make`] applies it to a copy
 //! of all tracked files under `target/variants/NAME`, from which cargo builds as from the checkout. The builds of all variants share one target folder,
-//! so what they have in common is built once. A replacement that fits no place, or several, is an error: a variant that breaks nothing is none.
+//! so what they have in common is built once; cargo takes the copies for one and goes by the times of files there, so what differs between variants is
+//! new to it whenever another variant comes. A replacement that fits no place, or several, is an error: a variant that breaks nothing is none.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
@@ -64,9 +67,36 @@ impl Variant {
             }
         }
         remove_others(&root, &root, &tracked)?;
-        let workspace = workspace.at(root, workspace.target().join("variants-target"));
-        Ok(Self { about: description.about, workspace })
+        let target = workspace.target().join("variants-target");
+        renew(&target, name, &root, &edited_files(workspace)?)?;
+        Ok(Self { about: description.about, workspace: workspace.at(root, target) })
     }
+}
+
+/// The file in the target folder that names the variant which was built there last.
+const LAST: &str = "last-variant";
+
+/// Makes the copies of these files newer than anything that another variant has left in the target folder.
+fn renew(target: &Path, name: &str, root: &Path, files: &BTreeSet<PathBuf>) -> Result<()> {
+    let last = target.join(LAST);
+    if std::fs::read_to_string(&last).is_ok_and(|last| last == name) {
+        return Ok(());
+    }
+    let now = SystemTime::now();
+    for path in files.iter().map(|file| root.join(file)) {
+        let renewed = OpenOptions::new().write(true).open(&path).and_then(|file| file.set_modified(now));
+        renewed.with_context(|| format!("can not touch {}", path.display()))?;
+    }
+    std::fs::create_dir_all(target).and_then(|()| std::fs::write(&last, name)).with_context(|| format!("can not write {}", last.display()))
+}
+
+/// The files that any variant edits.
+fn edited_files(workspace: &Workspace) -> Result<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
+    for name in names(workspace)? {
+        files.extend(Description::read(workspace, &name)?.edit.into_iter().map(|edit| edit.file));
+    }
+    Ok(files)
 }
 
 /// The variants that a rule of the explorer must notice, each with that rule, in the order of their names.
@@ -192,6 +222,20 @@ mod tests {
     #[test]
     fn other_files_are_left_alone() {
         assert_eq!(replacing("one").apply("broken", Path::new("b.rs"), "one one".to_owned()).expect("no edit"), "one one");
+    }
+
+    #[test]
+    fn what_differs_is_new_to_cargo_when_another_variant_comes_and_only_then() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("a.rs");
+        std::fs::write(&file, "").expect("a file");
+        let is_new_for = |name| {
+            let old = SystemTime::UNIX_EPOCH;
+            OpenOptions::new().write(true).open(&file).and_then(|file| file.set_modified(old)).expect("an old file");
+            renew(&folder.path().join("target"), name, folder.path(), &["a.rs".into()].into()).expect("it is there");
+            file.metadata().and_then(|metadata| metadata.modified()).expect("a time") != old
+        };
+        assert_eq!(["one", "one", "other", "one"].map(is_new_for), [true, false, true, true]);
     }
 
     #[test]
