@@ -64,6 +64,8 @@ enum Command {
     Cuts(cuts::CutsArguments),
     /// Boot the Linux loader on damaged headers, parts, journals, device trees and disks: each ends with a name
     Refusals(linux::RefusalsArguments),
+    /// Cut the power in everything that an install and a confirm under Linux write to a disk, and boot the loader on what is left
+    PowerLoss(linux::PowerLossArguments),
     /// Live the lives of simulated hosts with every power cut and fault in them, and judge each step by the rules of the design
     Explore(explore::ExploreArguments),
     /// Fuzz every parser for a minute, from the committed corpora
@@ -168,6 +170,7 @@ fn run(command: Command) -> Result<String> {
         Command::Qemu(QemuArguments { board, scenario, json, keep }) => emulate::emulate(&workspace, &Request { board, scenario, json, keep }),
         Command::Cuts(arguments) => cuts::cuts(&workspace, &arguments.request()?),
         Command::Refusals(arguments) => linux::refusals(&workspace, &arguments),
+        Command::PowerLoss(arguments) => linux::power_loss(&workspace, &arguments),
         Command::Explore(arguments) => explore::explore(&workspace, &arguments),
         Command::Fuzz(arguments) => fuzz::fuzz(&workspace, &arguments),
         Command::Size(JsonArgument { json }) => budget::report("size", &size::size(&workspace)?, json.as_deref()),

@@ -126,7 +126,7 @@ fn filler(len: usize) -> Vec<u8> {
 
 /// The probe as a kernel's `Image`.
 pub(super) fn probe(board: Board) -> Vec<u8> {
-    probe::kernel(board, filler)
+    probe::kernel(board, probe::RUNS, filler)
 }
 
 /// The manifest of an image of these pieces, and everything that follows its header.

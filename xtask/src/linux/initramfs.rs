@@ -158,7 +158,11 @@ impl Content {
 
 /// The archive: busybox, init, and what that needs.
 pub(super) fn archive(busybox: &[u8], userspace: Userspace, contents: &[Content]) -> Vec<u8> {
-    let init = format!("{TELLING}{}", userspace.ending());
+    archive_of(busybox, &format!("{TELLING}{}", userspace.ending()), contents)
+}
+
+/// The same with this init.
+pub(super) fn archive_of(busybox: &[u8], init: &str, contents: &[Content]) -> Vec<u8> {
     let mut archive = Archive::default();
     for directory in ["bin", "dev", "etc", "etc/twinslot", "modules", "new", "proc", "sys"] {
         archive.add(directory, DIRECTORY, &[]);

@@ -55,8 +55,8 @@ pub(super) const fn magic(board: Board) -> &'static [u8; 4] {
     }
 }
 
-/// The probe as a kernel's `Image`, with `filler` behind.
-pub(super) fn kernel(board: Board, filler: impl FnOnce(usize) -> Vec<u8>) -> Vec<u8> {
+/// The probe as a kernel's `Image`, with what it says and `filler` behind.
+pub(super) fn kernel(board: Board, says: &str, filler: impl FnOnce(usize) -> Vec<u8>) -> Vec<u8> {
     // The first instruction jumps behind the header: `b` and `jal`, by 64 bytes.
     let (jump, instructions): (u32, &[u32]) = match board {
         Board::Aarch64 => (0x1400_0010, &AARCH64),
@@ -67,7 +67,7 @@ pub(super) fn kernel(board: Board, filler: impl FnOnce(usize) -> Vec<u8>) -> Vec
     kernel[IMAGE_SIZE_AT..IMAGE_SIZE_AT + 8].copy_from_slice(&(SIZE as u64).to_le_bytes());
     kernel[MAGIC_AT..MAGIC_AT + 4].copy_from_slice(magic(board));
     kernel.extend(instructions.iter().flat_map(|word| word.to_le_bytes()));
-    kernel.extend(RUNS.as_bytes());
+    kernel.extend(says.as_bytes());
     kernel.extend(b"\r\n\0");
     let missing = SIZE - kernel.len();
     kernel.extend(filler(missing));

@@ -56,15 +56,25 @@ pub(super) fn file_system(folder: &Path, busybox: &Path) -> Result<PathBuf> {
 
 /// What the initramfs has beside busybox and init: modules, the agent, and the files that it reads.
 pub(super) fn initramfs_content(workspace: &Workspace, board: Board, module_folder: &Path, layout: &Path) -> Result<Vec<Content>> {
-    let mut contents = Vec::new();
-    for (index, module) in modules(module_folder, &MODULES)?.into_iter().enumerate() {
-        contents.push(Content::file(&format!("modules/{index:02}-{}.ko", module.name), module.bytes));
-    }
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("can not read {}", path.display()));
-    contents.push(Content::program("bin/twinslot-agent", read(&agent(workspace, board)?)?));
-    contents.push(Content::file("etc/twinslot/layout.toml", read(layout)?));
-    contents.push(Content::file("etc/twinslot/trust.toml", read(&workspace.path("qemu-boards/test-keys/trust.toml"))?));
+    let mut contents = module_content(module_folder, &MODULES)?;
+    contents.extend(agent_content(workspace, board, layout)?);
     Ok(contents)
+}
+
+/// Modules by their names, in the order in which they load.
+pub(super) fn module_content(module_folder: &Path, names: &[&str]) -> Result<Vec<Content>> {
+    let numbered = modules(module_folder, names)?.into_iter().enumerate();
+    Ok(numbered.map(|(index, module)| Content::file(&format!("modules/{index:02}-{}.ko", module.name), module.bytes)).collect())
+}
+
+/// The agent of a checkout, and the files that it reads.
+pub(super) fn agent_content(workspace: &Workspace, board: Board, layout: &Path) -> Result<[Content; 3]> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("can not read {}", path.display()));
+    Ok([
+        Content::program("bin/twinslot-agent", read(&agent(workspace, board)?)?),
+        Content::file("etc/twinslot/layout.toml", read(layout)?),
+        Content::file("etc/twinslot/trust.toml", read(&workspace.path("qemu-boards/test-keys/trust.toml"))?),
+    ])
 }
 
 /// One static program.

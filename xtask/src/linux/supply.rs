@@ -1,9 +1,9 @@
 //! Makes what a scenario needs: the loader, packed and signed images, disks. Everything goes through the host tool's own commands.
 
-use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context as _, Result};
 use twinslot_config::Layout;
@@ -32,9 +32,9 @@ pub(super) struct Supply {
     layout: Layout,
     loader: PathBuf,
     /// Fetched when the first image with Linux is made.
-    packages: OnceCell<Packages>,
+    packages: OnceLock<Packages>,
     /// Images that were made already.
-    made: RefCell<BTreeSet<PathBuf>>,
+    made: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Supply {
@@ -52,12 +52,13 @@ impl Supply {
             folder: folder.to_owned(),
             layout,
             loader,
-            packages: OnceCell::new(),
-            made: RefCell::default(),
+            packages: OnceLock::new(),
+            made: Mutex::default(),
         })
     }
 
-    fn packages(&self) -> Result<&Packages> {
+    /// Debian's packages for the board.
+    pub(super) fn packages(&self) -> Result<&Packages> {
         if self.packages.get().is_none() {
             let _ = self.packages.set(Packages::gather(&self.workspace, self.board)?);
         }
@@ -124,7 +125,7 @@ impl Supply {
     fn image(&self, image: &Image) -> Result<PathBuf> {
         let name = [image.version, image.userspace.name(), image.signer.name(), image.tree.name()].join("-");
         let path = self.folder.join(format!("{name}.slot"));
-        if !self.made.borrow_mut().insert(path.clone()) {
+        if !self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone()) {
             return Ok(path);
         }
         let mut pack = Command::new(&self.hosttool);
@@ -190,6 +191,47 @@ impl Supply {
     pub(super) fn probe_disk(&self) -> Result<PathBuf> {
         let scenario = scenarios().into_iter().find(|scenario| scenario.name == "named-disk-among-others").context("the scenario of a good disk")?;
         self.disk(&scenario)?.context("the scenario has a disk")
+    }
+
+    /// Packs an image of these parts and signs it with a key that the loader trusts.
+    pub(super) fn pack(&self, version: &str, parts: &[(&str, Vec<u8>)]) -> Result<PathBuf> {
+        let path = self.folder.join(format!("{version}.slot"));
+        let mut pack = Command::new(&self.hosttool);
+        pack.args(["pack", "--product", &self.layout.product, "--version", version, "--security-counter", "1", "-o"]).arg(&path);
+        for (kind, content) in parts {
+            let file = path.with_extension(kind);
+            std::fs::write(&file, content)?;
+            pack.arg("--part").arg(format!("{kind}={}", file.display()));
+        }
+        self.hosttool(&mut pack)?;
+        self.hosttool(Command::new(&self.hosttool).arg("sign").arg(&path).arg("--key").arg(self.owners_key()))?;
+        Ok(path)
+    }
+
+    /// The bundle of an image.
+    pub(super) fn bundle(&self, image: &Path) -> Result<PathBuf> {
+        let path = image.with_extension("bundle");
+        self.hosttool(Command::new(&self.hosttool).arg("bundle").arg(image).arg("-o").arg(&path))?;
+        Ok(path)
+    }
+
+    /// A disk with these images and this boot state (options of `hosttool assemble`).
+    pub(super) fn assemble(&self, path: &Path, [a, b]: [&Path; 2], state: &[&str]) -> Result<()> {
+        let mut command = Command::new(&self.hosttool);
+        command.args(["assemble", "--gpt", "--layout"]).arg(self.layout_path()).args(state).arg("-o").arg(path);
+        self.hosttool(command.arg("--slot").arg(format!("a={}", a.display())).arg("--slot").arg(format!("b={}", b.display())))
+    }
+
+    /// What the host tool says that the next boot of a disk will do, as JSON.
+    pub(super) fn explain(&self, disk: &Path) -> Result<Vec<u8>> {
+        let mut command = Command::new(&self.hosttool);
+        command.args(["--json", "explain"]).arg(disk).arg("--layout").arg(self.layout_path());
+        process::output_of(command.arg("--trust").arg(self.workspace.path("qemu-boards/test-keys/trust.toml")))
+    }
+
+    /// The board's layout file.
+    pub(super) fn layout_path(&self) -> PathBuf {
+        layout_path(&self.workspace, self.board)
     }
 
     /// The file of a key that the loader trusts.
