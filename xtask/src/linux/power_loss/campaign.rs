@@ -15,7 +15,7 @@ use twinslot_config::Layout;
 use twinslot_config::layout::Span;
 
 use super::guest::Played;
-use super::judge::{Writes as Fate, boot, explained};
+use super::judge::{Fate, boot, explained};
 use super::scene::{Expected, Scene, Stage, Verb};
 use super::states::{Cut, Missing, State, Writes};
 use super::write_log::{Entry, SECTOR, parse};
@@ -39,6 +39,8 @@ pub(super) struct Campaign<'a> {
     /// By the number of a content, whether it is the scene's last record.
     deciding: Vec<bool>,
     log: LogRow,
+    /// The log's entries, for people.
+    entries: Vec<String>,
     /// What is wrong with the log itself.
     complaint: Option<String>,
 }
@@ -77,11 +79,12 @@ impl<'a> Campaign<'a> {
         let entries = parse(&std::fs::read(&log).with_context(|| format!("can not read {}", log.display()))?)?;
         let (log, pending) = survey(&entries, stage.layout(), scene)?;
         let complaint = log.complaint(pending, scene);
+        let told = entries.iter().map(|entry| describe(entry, stage.layout())).collect();
         let writes = Writes::new(&entries, &File::open(&before).with_context(|| format!("can not open {}", before.display()))?)?;
         let last = last_record(&writes, stage.layout())?;
         let is_last = |content: &[u8; SECTOR]| record_in(content, stage.layout()).is_some_and(|record| record.sequence == last);
         let (deciding, cuts) = (writes.which(is_last), writes.cuts(seed));
-        let campaign = Self { stage, scene, seed, before, writes, cuts, deciding, log, complaint };
+        let campaign = Self { stage, scene, seed, before, writes, cuts, deciding, log, entries: told, complaint };
         let context = || campaign.complaint.clone().unwrap_or_else(|| "every write was flushed".to_owned());
         campaign.check_end(&after).with_context(context)?;
         Ok(campaign)
@@ -131,7 +134,9 @@ impl<'a> Campaign<'a> {
         let complaint = lane.judge(state, true)?;
         let shown = boot(&self.stage.supply, &lane.disk, &lane.folder, Fate::Dropped)?;
         let verdict = complaint.map_or_else(|| "ok".to_owned(), |words| format!("FAIL {words}"));
-        Ok(format!("{}\nstate {state}: {cut}\nthe disk is {}\n{verdict}", shown.lines.join("\n"), lane.disk.display()))
+        let entries: Vec<String> = (1..).zip(&self.entries[..cut.after]).map(|(number, entry)| format!("{number:>5} {entry}")).collect();
+        let (entries, lines) = (entries.join("\n"), shown.lines.join("\n"));
+        Ok(format!("{entries}\nstate {state}: {cut}\n{lines}\nthe disk is {}\n{verdict}", lane.disk.display()))
     }
 
     /// The states to start the loader on: all, or as many as are wanted. The seed chooses them, beside the first one, the last one and the first one
@@ -267,6 +272,17 @@ fn survey(entries: &[Entry], layout: &Layout, scene: &Scene) -> Result<(LogRow, 
         }
     }
     Ok((row, pending))
+}
+
+/// Where a write went.
+fn describe(entry: &Entry, layout: &Layout) -> String {
+    let Entry::Write { sector, content } = entry else { return "flush".to_owned() };
+    let at = sector * SECTOR as u64;
+    let [log_0, log_1] = layout.logs();
+    let regions = [("log 0", log_0), ("log 1", log_1), ("slot a", layout.slot_a), ("slot b", layout.slot_b)];
+    let region = regions.into_iter().find(|(_, span)| is_within(at, at + 1, *span));
+    let (name, start) = region.map_or(("disk", 0), |(name, span)| (name, span.offset));
+    format!("{name} at {:#x}: {} bytes", at - start, content.len() * SECTOR)
 }
 
 impl LogRow {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use twinslot_bootloader::decide::Why;
 use twinslot_bootloader::handoff::{Booted, HANDOFF_SIZE, Handoff};
 use twinslot_bootloader::journal::Phase;
 use twinslot_bootloader::slot;
@@ -27,7 +28,7 @@ const MAGIC: &[u8] = b"TWHANDOF";
 
 /// What becomes of what the loader writes to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Writes {
+pub(super) enum Fate {
     Kept,
     /// The disk is the same afterwards.
     Dropped,
@@ -41,11 +42,11 @@ pub(super) struct Shown {
 }
 
 /// Switches the machine on, until an image says that it runs or the loader halts.
-pub(super) fn boot(supply: &Supply, disk: &Path, folder: &Path, writes: Writes) -> Result<Shown> {
+pub(super) fn boot(supply: &Supply, disk: &Path, folder: &Path, fate: Fate) -> Result<Shown> {
     let (socket, dump) = (folder.join("control"), folder.join("dump"));
     let run = Run { board: supply.board(), loader: supply.loader(), disk: Some(disk), hardware: ORDINARY, folder, limit: LIMIT, cut_at: None };
     let mut command = command(&run)?;
-    if writes == Writes::Dropped {
+    if fate == Fate::Dropped {
         command.arg("-snapshot");
     }
     for old in [&socket, &dump] {
@@ -137,7 +138,7 @@ impl Shown {
             return Some(format!("{says:?} must be the last line"));
         }
         let Some(handoff) = &self.handoff else { return Some("the image got no hand-off".to_owned()) };
-        let phase = if expected.why == twinslot_bootloader::decide::Why::Trial { Phase::Trial } else { Phase::Confirmed };
+        let phase = if expected.why == Why::Trial { Phase::Trial } else { Phase::Confirmed };
         let (booted, wanted) = ((handoff.booted, handoff.why, handoff.phase), (Booted::Slot(as_slot(expected.slot)), expected.why, phase));
         if booted != wanted {
             return Some(format!("the hand-off says {booted:?} and must say {wanted:?}"));
@@ -161,7 +162,7 @@ pub(super) fn explained(supply: &Supply, disk: &Path, expected: &Expected<'_>) -
     ensure!(!words.is_empty(), "hosttool explain names no steps");
     let last = words.last().copied().unwrap_or_default();
     let how = match expected.why {
-        twinslot_bootloader::decide::Why::Trial => "it is on trial",
+        Why::Trial => "it is on trial",
         _ => "it is preferred and confirmed",
     };
     let fits = last.contains(&format!("boot slot {}: {how}", expected.slot.name()));

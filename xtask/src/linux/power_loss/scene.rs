@@ -4,14 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use twinslot_bootloader::decide::Why;
 use twinslot_bootloader::handoff::Handoff;
 use twinslot_bootloader::image::SIGNED_SIZE;
 use twinslot_bootloader::journal::{RECORD_SIZE, Record};
 use twinslot_config::Layout;
 
-use super::judge::{Writes, boot};
+use super::judge::{Fate, boot};
 use crate::linux::disk::Slot;
 use crate::linux::forge;
 use crate::linux::probe::{self, RUNS};
@@ -142,9 +142,9 @@ impl Stage {
         if let Room::Records(room) = scene.journal {
             fill_logs(disk, self.layout(), room + started)?;
         }
-        let shown = boot(&self.supply, disk, self.supply.folder(), Writes::Kept)?;
+        let shown = boot(&self.supply, disk, self.supply.folder(), Fate::Kept)?;
         if let Some(complaint) = shown.complaint(&self.before(scene)) {
-            anyhow::bail!("the boot before scene {}: {complaint}", scene.name);
+            bail!("the boot before scene {}: {complaint}", scene.name);
         }
         shown.handoff.context("the boot left no hand-off")
     }
