@@ -350,16 +350,46 @@ fn places_that_no_erase_makes_readable_cost_a_boot_no_write() {
 }
 
 #[test]
-fn a_place_behind_a_blank_one_held_no_record_and_one_behind_the_newest_may_have() {
+fn a_place_behind_a_blank_one_needs_no_repair_and_is_in_doubt_all_the_same() {
     let step = stride(4, NOR.tear_size);
-    for (place, is_doubt) in [(1, true), (2, true), (3, false), (NOR.log_size / step - 1, false)] {
+    for (place, is_clean) in [(2, false), (3, true), (NOR.log_size / step - 1, true)] {
         let mut storage = logs_of::<4, 4096>(NOR, [&[record(6, 1), record(7, 2)]; 2]);
         let start = storage.address(Region::Log1, place * step);
         storage.flash.fail_reads(start..start + step);
-        let journal = open(&mut storage);
-        assert_eq!(journal.is_clean(), !is_doubt || place == 1, "{place}");
-        assert_eq!(journal.next_sequence() != 8, is_doubt, "{place}");
+        let mut journal = open(&mut storage);
+        assert_eq!((journal.is_clean(), journal.next_sequence() > 8), (is_clean, true), "{place}");
+        let next = journal.next_sequence();
+        journal.commit(&mut storage, &POLICY, 7, &state(3)).expect("all of it is good flash but for one place");
+        if place + 1 < NOR.log_size / step {
+            let behind = &storage.bytes(Region::Log1)[((place + 1) * step) as usize..][..RECORD_SIZE];
+            assert!(*behind == record(next, 3), "{place}: it is not written behind the place in doubt");
+        }
     }
+}
+
+/// The place that can not be read may hold a record all the same: a writer that could not read the place in front of it at another time left a gap.
+#[test]
+fn a_commit_stands_against_a_record_that_comes_back_from_behind_a_gap() {
+    let step = stride(4, NOR.tear_size);
+    let mut storage = logs_of::<4, 4096>(NOR, [&[record(6, 1), record(7, 2)]; 2]);
+    let place = |storage: &SimStorage<4, 4096>, number| {
+        let start = storage.address(Region::Log0, number * step);
+        start..start + step
+    };
+    // The repair writes behind the place that fails, and is cut before it comes to the other log.
+    let gap = place(&storage, 2);
+    storage.flash.fail_reads(gap);
+    storage.flash.cut_at(1, Tear::Before, CacheLoss::All);
+    assert_eq!(open(&mut storage).repair(&mut storage, &POLICY), Err(CommitError::Storage));
+    storage.flash.power_on();
+    storage.flash.heal();
+    let left = [2, 3].map(|number| storage.bytes(Region::Log0)[(number * step) as usize..][..RECORD_SIZE] == [0xff; RECORD_SIZE]);
+    assert_eq!(left, [true, false], "a gap, and a record behind it");
+    let behind = place(&storage, 3);
+    storage.flash.fail_reads(behind);
+    commit(&mut storage, &state(9)).expect("the state is known");
+    storage.flash.heal();
+    assert_eq!(floor(&mut storage), Some(9), "what was told as committed is gone");
 }
 
 #[test]

@@ -25,10 +25,12 @@ pub struct Journal {
 struct Log {
     /// Record places in the log.
     capacity: u32,
-    /// Index behind the last place that does not read blank, without the places that can not be read behind a blank one.
+    /// Index behind the last place that does not read blank.
     end: u32,
-    /// Places behind the newest valid record, up to there, that are not blank.
+    /// Places behind the newest valid record that are not blank.
     torn_behind: u32,
+    /// Whether all of those could not be read, and the one next to the record is blank: cells that no erase makes readable, as far as anybody can tell.
+    bad_behind: bool,
     /// Highest sequence of a whole record of another layout behind the newest valid one.
     highest_foreign: u64,
     /// Sequence and checksum of the newest valid record; zero without one.
@@ -37,7 +39,7 @@ struct Log {
     current: bool,
     /// Whether the first place holds a valid record; otherwise the unit is erased before it is used.
     begun: bool,
-    /// Whether the first place, or one behind the newest valid record, up to the end, could not be read; without such a record, any place.
+    /// Whether the first place, or one behind the newest valid record, could not be read.
     read_error: bool,
 }
 
@@ -149,8 +151,8 @@ impl Journal {
         base.saturating_add(u64::from(begun))
     }
 
-    /// Whether there is nothing to repair: each log ends in the newest record with nothing torn behind it, or is left alone, since only an erase after
-    /// a read error would make room in it.
+    /// Whether there is nothing to repair: each log ends in the newest record with nothing but bad cells behind it, or is left alone, since only an
+    /// erase after a read error would make room in it.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         let [first, second] = &self.logs;
@@ -248,24 +250,29 @@ impl Journal {
 }
 
 impl Log {
-    const UNREAD: Self =
-        Self { capacity: 0, end: 0, torn_behind: 0, highest_foreign: 0, tail: (0, 0), current: false, begun: false, read_error: false };
+    const UNREAD: Self = Self {
+        capacity: 0,
+        end: 0,
+        torn_behind: 0,
+        bad_behind: false,
+        highest_foreign: 0,
+        tail: (0, 0),
+        current: false,
+        begun: false,
+        read_error: false,
+    };
 
     /// Reads the log from its end back to its newest valid record, which becomes `newest` when it is newer.
-    ///
-    /// Records follow each other without a gap, so that a place behind a blank one never held one: when it can not be read, its cells are bad.
     fn scan<S: Storage>(&mut self, storage: &mut S, region: Region, policy: &Policy, newest: &mut Record) {
         let stride = place_size(storage);
         let mut window = storage.region(region);
         let mut bytes = [0; RECORD_SIZE];
         self.capacity = window.size().checked_div(stride).unwrap_or(0);
-        let mut unreadable = 0_u32;
+        let (mut unreadable, mut is_next_blank) = (0_u32, false);
         for index in (0..self.capacity).rev() {
             let is_blank = read_place(&mut window, index.saturating_mul(stride), &mut bytes);
             if is_blank == Ok(true) {
-                if self.torn_behind == unreadable {
-                    (self.end, self.torn_behind, unreadable) = (0, 0, 0);
-                }
+                is_next_blank = true;
                 continue;
             }
             if self.end == 0 {
@@ -280,13 +287,15 @@ impl Log {
                     *newest = record;
                 }
                 let first = if index == 0 { Ok(false) } else { read_place(&mut window, 0, &mut bytes) };
-                self.read_error = unreadable != 0 || first.is_err();
+                self.read_error |= first.is_err();
+                self.bad_behind = is_next_blank && self.torn_behind == unreadable;
                 self.begun = first.is_ok() && Record::decode(&bytes, policy).is_some();
                 break;
             } else {
                 self.highest_foreign = self.highest_foreign.max(sequence_of(&bytes).unwrap_or(0));
             }
             self.torn_behind = self.torn_behind.saturating_add(1);
+            is_next_blank = false;
         }
     }
 
@@ -297,7 +306,7 @@ impl Log {
     }
 
     const fn is_settled(&self) -> bool {
-        (self.current && self.torn_behind == 0) || self.is_left_alone()
+        (self.current && (self.torn_behind == 0 || self.bad_behind)) || self.is_left_alone()
     }
 
     /// Only an erase would make room, and a place could not be read.
