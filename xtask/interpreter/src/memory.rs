@@ -124,9 +124,9 @@ impl Memory {
         Some(words)
     }
 
-    /// Of what [`Self::difference`] looks at.
+    /// Of what [`Self::difference`] looks at; of all of RAM when the stack lies elsewhere.
     pub(crate) fn hash(&self, stack: u32, hasher: &mut impl Hasher) {
-        let used = (stack.wrapping_sub(DATA.start) as usize).min(self.ram.len()) / 4 * 4;
+        let used = Some(stack.wrapping_sub(DATA.start) as usize / 4 * 4).filter(|used| *used < self.ram.len()).unwrap_or(0);
         self.ram[used..].hash(hasher);
         self.written.hash(hasher);
         self.devices.registers.hash(hasher);

@@ -340,7 +340,10 @@ impl<'a> Attack<'a> {
             Attempt::Same => Outcome::Refused,
             Attempt::Ended(end) => self.outcome(end, machine),
         };
-        self.known.add(&passed, outcome);
+        // What goes on without an end may have come to the limit, which says nothing about who comes to the same states earlier.
+        if outcome != Outcome::Endless {
+            self.known.add(&passed, outcome);
+        }
         outcome
     }
 

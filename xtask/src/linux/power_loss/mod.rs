@@ -1,6 +1,6 @@
-//! `cargo xtask power-loss`: every power cut in an install and in a confirm that the agent does under Linux, on a block device.
+//! `cargo xtask power-loss`: power cuts after every write and flush of an install and in a confirm that the agent does under Linux, on a block device.
 //!
-//! Debian's kernel runs the agent on disks whose every write and flush is logged. Of each log come all contents that a cut may leave the disk with
+//! Debian's kernel runs the agent on disks whose every write and flush is logged. Of each log come contents that a cut may leave the disk with
 //! (`states`). On each the next boot must start the old image, or the complete new one once the deciding record is there, and nothing else: by the
 //! host tool for all of them, by the loader in the emulator, without Linux, for those that a seed chooses or for all. The two must agree.
 

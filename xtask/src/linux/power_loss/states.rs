@@ -1,4 +1,4 @@
-//! Every content that a power cut may leave a disk with, by the log of its writes and flushes.
+//! Contents that a power cut may leave a disk with, by the log of its writes and flushes: where there are too many, some that a seed chooses.
 //!
 //! A cut comes after any entry. What was flushed is there. Of the write that was under way any part may be there, sector by sector; of the writes since
 //! the last flush any may be missing, since a disk's cache keeps no order. Contents that are alike are one state.
