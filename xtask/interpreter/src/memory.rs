@@ -21,6 +21,9 @@ const FLASH: Range<u32> = 0x2100_0000..0x2200_0000;
 const BLOCK: Range<u32> = 0x0100_0000..0x0101_0000;
 const BLOCK_SIZE: u32 = 0x4000;
 
+/// Where the emulator has a device that does nothing in place of memory: it reads as zero, and what is written is lost.
+const RESERVED: [Range<u32>; 3] = [0x80_0000..0x100_0000, 0x101_0000..0x2000_0000, 0x2080_0000..0x2100_0000];
+
 /// Bytes from the start of DATA that are copied with each state.
 pub(crate) const RAM_SIZE: usize = 0x8000;
 
@@ -231,6 +234,9 @@ impl Memory {
 
     /// A byte of any memory.
     fn any(&self, address: u32) -> Result<u8, Trap> {
+        if is_reserved(address) {
+            return Ok(0);
+        }
         let address = home(address).ok_or(Trap::Memory)?;
         let offset = address.wrapping_sub(DATA.start) as usize;
         Ok(self.ram.get(offset).copied().unwrap_or_else(|| self.cold(address)))
@@ -265,6 +271,9 @@ impl Memory {
     }
 
     fn store_byte(&mut self, address: u32, byte: u8) -> Result<(), Trap> {
+        if is_reserved(address) {
+            return Ok(());
+        }
         let address = home(address).ok_or(Trap::Memory)?;
         let offset = address.wrapping_sub(DATA.start) as usize;
         if let Some(place) = self.ram.get_mut(offset) {
@@ -282,6 +291,10 @@ impl Memory {
         }
         Ok(())
     }
+}
+
+fn is_reserved(address: u32) -> bool {
+    RESERVED.iter().any(|reserved| reserved.contains(&address))
 }
 
 /// The address that a mirror shows; `None` where there is no memory.

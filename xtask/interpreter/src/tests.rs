@@ -95,8 +95,8 @@ fn stores_and_loads_of_all_widths_agree() {
 fn each_way_to_leave_the_program_has_its_end() {
     // movs r0, #0; bx r0
     assert_eq!(end_of(&[0x2000, 0x4700]), Stop::End(End::Faulted(Trap::State)));
-    // movs r0, #1; lsls r0, #29; subs r0, #4; ldr r0, [r0]: below the RAM there is none
-    assert_eq!(end_of(&[0x2001, 0x0740, 0x3804, 0x6800]), Stop::End(End::Faulted(Trap::Memory)));
+    // mov.w r0, #0x22000000; ldr r0, [r0]: behind the flash there is no memory
+    assert_eq!(end_of(&[0xf04f, 0x5008, 0x6800]), Stop::End(End::Faulted(Trap::Memory)));
     // udf
     assert_eq!(end_of(&[0xde00]), Stop::End(End::Faulted(Trap::Undefined)));
     // svc 0
@@ -107,6 +107,14 @@ fn each_way_to_leave_the_program_has_its_end() {
     assert_eq!(end_of(&[0xee30, 0x0a00]), Stop::End(End::Unknown));
     // mov.w r0, #0x21000000; adds r0, #1; bx r0
     assert_eq!(end_of(&[0xf04f, 0x5004, 0x3001, 0x4700]), Stop::End(End::Started));
+}
+
+/// What the emulator does there: an access is no fault.
+#[test]
+fn reserved_memory_reads_as_zero_and_keeps_nothing() {
+    // movs r0, #1; lsls r0, #29; subs r0, #4; str r0, [r0]; ldr r1, [r0]
+    let registers = registers_after(&[0x2001, 0x0740, 0x3804, 0x6000, 0x6801]);
+    assert_eq!((registers[0], registers[1]), (0x1fff_fffc, 0));
 }
 
 /// movs r0, #3; loop: subs r0, #1; bne loop; wfi

@@ -42,9 +42,6 @@ const UNHARDENED_KINDS: [(Standing, [Kind; 2]); 2] =
 /// Faults that are tried in QEMU as well, a host: of those at first executions, where a breakpoint finds the moment.
 const FAULTS_IN_BOTH: usize = 4;
 
-/// Instructions of a run, its last ones, that the emulator is not asked about.
-const LAST_NOT_COMPARED: u64 = 16;
-
 /// The trust anchors of the loaders that are attacked.
 const ANCHORS: [AnchorFile; 2] = [AnchorFile::Default, AnchorFile::RaisedFloor];
 
@@ -110,11 +107,7 @@ fn attack(supply: &mut Supply, case: Case, extent: Extent, compared: &mut Compar
     let attack = Attack::prepare(case, &host, extent)?;
     let trials = attack.trials();
     ensure!(!trials.is_empty(), "{case}: there is no fault to try");
-    // Open: behind the last instructions in front of the rest the interpreter takes a fault, and the emulator comes to no end.
-    let end = attack.reference().len().saturating_sub(LAST_NOT_COMPARED);
-    let last: Vec<u32> = (end..attack.reference().len()).map(|number| attack.reference().address(number)).collect();
-    let is_compared = |trial: &&Trial| !last.contains(&trial.address) && matches!(trial.kind, Kind::First | Kind::Pair | Kind::Every);
-    let at_first: Vec<&Trial> = trials.iter().filter(is_compared).collect();
+    let at_first: Vec<&Trial> = trials.iter().filter(|trial| matches!(trial.kind, Kind::First | Kind::Pair | Kind::Every)).collect();
     for trial in at_first.iter().step_by((at_first.len() / FAULTS_IN_BOTH).max(1)) {
         compared.add(oracle::compare_fault(&attack, trial)?);
     }
