@@ -256,7 +256,7 @@ impl Machine {
             }
             let stepped = match table.get(self.processor.pc as usize / 2) {
                 Some(op) if op.kind == Kind::Landmark => return Stop::Landmark,
-                Some(op) if !self.memory.code_is_written => self.step(op),
+                Some(op) if !self.memory.code_is_written || op.kind == Kind::Skipped => self.step(op),
                 _ => self.fetch_from_memory().and_then(|op| self.step(&op)),
             };
             if let Err(trap) = stepped {
@@ -306,7 +306,7 @@ impl Machine {
 
     fn fetch(&self) -> Result<Op, Trap> {
         match self.table.get(self.processor.pc as usize / 2) {
-            Some(op) if !self.memory.code_is_written => Ok(*op),
+            Some(op) if !self.memory.code_is_written || op.kind == Kind::Skipped => Ok(*op),
             _ => self.fetch_from_memory(),
         }
     }
