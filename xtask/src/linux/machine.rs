@@ -12,9 +12,6 @@ use anyhow::{Context as _, Result};
 use super::board::Board;
 use crate::qemu::{Debugged, Observed, watch_console, with_path_then};
 
-/// Guest time per instruction is 2^2 ns: watchdogs follow the instructions, not the load of this machine. Idle time passes at once.
-const CLOCK: &str = "shift=2,sleep=off";
-
 /// What the machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hardware {
@@ -132,7 +129,7 @@ pub(super) fn command(run: &Run<'_>) -> Result<Command> {
     let errors = File::create(run.folder.join("qemu.err")).with_context(|| format!("can not write into {}", run.folder.display()))?;
     let mut command = Command::new(run.board.emulator());
     run.board.describe(&mut command, run.loader);
-    command.args(["-accel", "tcg", "-icount", CLOCK, "-m", &run.hardware.memory.to_string()]);
+    command.args(["-accel", "tcg", "-icount", run.board.clock(), "-m", &run.hardware.memory.to_string()]);
     command.args(["-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio"]);
     let company = if run.hardware.company == Company::Alone { &[][..] } else { &["before", "behind"] };
     for name in company {
