@@ -256,7 +256,7 @@ impl Machine {
             }
             let stepped = match table.get(self.processor.pc as usize / 2) {
                 Some(op) if op.kind == Kind::Landmark => return Stop::Landmark,
-                Some(op) if !self.memory.code_is_written || op.kind == Kind::Skipped => self.step(op),
+                Some(op) if !self.memory.code_is_written => self.step(op),
                 _ => self.fetch_from_memory().and_then(|op| self.step(&op)),
             };
             if let Err(trap) = stepped {
@@ -306,15 +306,18 @@ impl Machine {
 
     fn fetch(&self) -> Result<Op, Trap> {
         match self.table.get(self.processor.pc as usize / 2) {
-            Some(op) if !self.memory.code_is_written || op.kind == Kind::Skipped => Ok(*op),
+            Some(op) if !self.memory.code_is_written => Ok(*op),
             _ => self.fetch_from_memory(),
         }
     }
 
-    /// Elsewhere than in the loader's code, or after a write to it.
+    /// Elsewhere than in the loader's code, or after a write to it. What is always left out stays so, whatever was written.
     #[inline(never)]
     fn fetch_from_memory(&self) -> Result<Op, Trap> {
         let address = self.processor.pc;
+        if let Some(op) = self.table.get(address as usize / 2).filter(|op| op.kind == Kind::Skipped) {
+            return Ok(*op);
+        }
         // Images are never run: that they start is all there is to know.
         if self.is_image(address) || address >= FIRST_DEVICE {
             return Err(Trap::Memory);

@@ -54,7 +54,7 @@ pub(super) fn compare_run(host: &Host) -> Result<Compared> {
         debugged.clear_breakpoint(reference.address(*number).into(), 2)?;
     }
     machine.run(super::LONGEST_BOOT, None);
-    set_ends(&mut debugged, host, &[machine.pc()])?;
+    set_ends(&mut debugged, host, [machine.pc()])?;
     debugged.go_on()?;
     let (ours, theirs) = (machine.bytes(RAM), debugged.memory(RAM.start, RAM.end - RAM.start)?);
     let differences = differences(&ours, &theirs);
@@ -91,9 +91,10 @@ pub(super) fn compare_fault(attack: &Attack, trial: &Trial) -> Result<Compared> 
     let mut debugged = start(host, attack.reference(), folder.path())?;
     inject(&mut debugged, &host.loader, trial)?;
     let End::Resting(rest) = attack.reference().end() else { bail!("{}: without a fault the loader does not rest", attack.case()) };
-    // A fault is taken by an instruction that is no end; one that the emulator does not take may let it rest as without.
-    let own = if matches!(end, End::Faulted(_)) { rest } else { machine.pc() };
-    set_ends(&mut debugged, host, &[own, rest])?;
+    // A fault is taken by an instruction that is no end.
+    let own = (!matches!(end, End::Faulted(_))).then(|| machine.pc());
+    // One that the emulator does not take may let it rest as without.
+    set_ends(&mut debugged, host, own.into_iter().chain([rest]))?;
     debugged.go_on()?;
     compare_end(&host.loader, &machine, end, debugged, folder.path()).with_context(|| format!("{} {:?}", attack.case(), trial.fault))?;
     Ok(Compared { states: 0, faults: 1 })
@@ -159,9 +160,9 @@ const fn advanced(xpsr: u32) -> u32 {
     xpsr & !0x0600_fc00 | (next & 0b11) << 25 | (next >> 2) << 10
 }
 
-/// Breakpoints wherever the run may end: at a rest or where it ended in the interpreter, in the image, in a handler.
-fn set_ends(debugged: &mut Debugged, host: &Host, places: &[u32]) -> Result<()> {
-    let ends: BTreeSet<u32> = exception_entries(&host.loader).into_iter().chain([host.image_entry]).chain(places.iter().copied()).collect();
+/// Breakpoints wherever the run may end: at these places, in the image, in a handler.
+fn set_ends(debugged: &mut Debugged, host: &Host, places: impl IntoIterator<Item = u32>) -> Result<()> {
+    let ends: BTreeSet<u32> = exception_entries(&host.loader).into_iter().chain([host.image_entry]).chain(places).collect();
     ends.into_iter().try_for_each(|address| debugged.set_breakpoint(address.into(), 2))
 }
 
