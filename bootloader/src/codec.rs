@@ -86,12 +86,12 @@ impl<'a> Reader<'a> {
         let mut shift = 0_u32;
         while shift < bits {
             let byte = self.byte();
-            let payload = u64::from(byte & 0x7f);
-            let room = bits.saturating_sub(shift);
-            if room < 7 && payload >> room != 0 {
+            let payload = u32::from(byte & 0x7f);
+            let room = bits.saturating_sub(shift).min(7);
+            if payload >> room != 0 {
                 self.fail();
             }
-            value |= payload.wrapping_shl(shift);
+            value |= u64::from(payload).wrapping_shl(shift);
             if byte & 0x80 == 0 {
                 if byte == 0 && shift > 0 {
                     self.fail_with(DecodeError::NotCanonical);
@@ -127,8 +127,7 @@ impl<'a> Reader<'a> {
     /// A length or an enum's variant, below `limit`.
     #[inline(never)]
     pub(crate) fn below(&mut self, limit: u8) -> u8 {
-        let value = self.varint(32);
-        match u8::try_from(value) {
+        match u8::try_from(self.u32()) {
             Ok(small) if small < limit => small,
             _ => {
                 self.fail();

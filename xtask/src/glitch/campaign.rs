@@ -286,14 +286,19 @@ impl<'a> Attack<'a> {
         choose(&numbers, CHOSEN_IN_CRYPTO).into_iter().map(|number| self.later(Kind::Later, Fault::One(number), number)).collect()
     }
 
-    /// Executions in our own code behind the first one of each address.
+    /// Executions in our own code behind the first one of each address. What reads a counter that is good for nothing runs once a byte: none is left out.
     fn later_in_ours(&self) -> Vec<Trial> {
         let first: HashSet<u64> = self.reference.visits().iter().map(|visit| visit.first).collect();
         let mut numbers = self.numbers(|owner| owner == Owner::Ours);
         numbers.retain(|number| !first.contains(number));
         let (alone, pairs) = match self.extent {
             Extent::Full => (numbers.clone(), choose(&numbers, CHOSEN_PAIRS)),
-            Extent::Short => (choose(&numbers, CHOSEN_IN_OURS), choose(&numbers, CHOSEN_IN_OURS)),
+            Extent::Short => {
+                let chosen = choose(&numbers, CHOSEN_IN_OURS);
+                let reads = |number: &u64| self.case.flaw == Flaw::BelowFloor && self.owners.is_reader(self.reference.address(*number));
+                let alone: BTreeSet<u64> = numbers.iter().copied().filter(reads).chain(chosen.iter().copied()).collect();
+                (alone.into_iter().collect(), chosen)
+            }
         };
         let alone = alone.into_iter().map(|number| self.later(Kind::Later, Fault::One(number), number));
         alone.chain(pairs.into_iter().map(|number| self.later(Kind::LaterPair, Fault::Pair(number), number))).collect()

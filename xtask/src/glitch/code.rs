@@ -45,6 +45,9 @@ const OUR_CRYPTO_FOLDER: &str = "bootloader/src/crypto/";
 /// Memory routines stand in one of our files, and are everybody's.
 const SHARED: &str = "qemu-boards/mps2/src/routines.rs";
 
+/// What takes numbers out of bytes.
+const READER: &str = "bootloader/src/codec.rs";
+
 /// Whose code each executed instruction is.
 pub(super) struct Owners {
     by_address: BTreeMap<u32, Place>,
@@ -71,6 +74,11 @@ impl Owners {
     /// The words for an address.
     pub(super) fn words(&self, address: u32) -> &str {
         self.by_address.get(&address).map_or("?", |place| &place.words)
+    }
+
+    /// Whether an address is in what takes numbers out of bytes.
+    pub(super) fn is_reader(&self, address: u32) -> bool {
+        self.words(address).contains(READER)
     }
 
     /// The owner of each instruction of a run.

@@ -3,7 +3,7 @@
 //! The loader's own ELF runs in an interpreter (`xtask/interpreter`), on hosts whose only image it must refuse. A fault leaves an instruction out, or
 //! two that stand side by side. A fault is a bypass when an instruction of the image is fetched, in this boot or in the next one without a fault.
 //!
-//! The interpreter is held against QEMU in the same command, and the campaign against a build without hardening, in which it must find bypasses.
+//! The interpreter is held against QEMU in the same command, and the campaign against builds without a second line, in which it must find bypasses.
 
 mod campaign;
 mod code;
@@ -32,12 +32,21 @@ use oracle::Compared;
 use replay::Replay;
 use report::Summary;
 
-/// The build without hardening: `tests/variants/unhardened.toml`.
-const UNHARDENED: &str = "unhardened";
+/// A build that lacks a second line, of `tests/variants/`, and where it must show bypasses.
+struct Weakened {
+    variant: &'static str,
+    flaw: Flaw,
+    attacks: &'static [(Standing, &'static [Kind])],
+}
 
-/// Where that build is attacked, with a flipped payload, and how.
-const UNHARDENED_KINDS: [(Standing, [Kind; 2]); 2] =
-    [(Standing::Confirmed, [Kind::First, Kind::Pair]), (Standing::Trial, [Kind::First, Kind::Every])];
+const WEAKENED: [Weakened; 2] = [
+    Weakened {
+        variant: "unhardened",
+        flaw: Flaw::FlippedPayload,
+        attacks: &[(Standing::Confirmed, &[Kind::First, Kind::Pair]), (Standing::Trial, &[Kind::First, Kind::Every])],
+    },
+    Weakened { variant: "counter-read-once", flaw: Flaw::BelowFloor, attacks: &[(Standing::Confirmed, &[Kind::Later])] },
+];
 
 /// Faults that are tried in QEMU as well, a host: of those at first executions, where a breakpoint finds the moment.
 const FAULTS_IN_BOTH: usize = 4;
@@ -74,13 +83,13 @@ pub(crate) fn glitch(workspace: &Workspace, request: &Request) -> Result<String>
         return Replay::parse(replay)?.run(&mut supply);
     }
     let cases = request.host.as_deref().map_or_else(|| Ok(Case::all()), |name| Case::named(name).map(|case| vec![case]))?;
-    let of_unhardened = unhardened_bypasses(workspace, &hosttool)?;
+    let of_weakened = WEAKENED.iter().map(|build| weakened_bypasses(workspace, &hosttool, build)).sum::<Result<u64>>()?;
     let mut compared = check_good_images(&mut supply)?;
     let mut results = Vec::new();
     for case in cases {
         results.push(attack(&mut supply, case, request.extent, &mut compared)?);
     }
-    let summary = Summary::of(&results, compared, of_unhardened, started.elapsed());
+    let summary = Summary::of(&results, compared, of_weakened, started.elapsed());
     if let Some(path) = &request.json {
         write_json(path, &summary)?;
     }
@@ -116,24 +125,25 @@ fn attack(supply: &mut Supply, case: Case, extent: Extent, compared: &mut Compar
     Ok(results)
 }
 
-/// The campaign against the build without hardening, which must show bypasses of each kind, confirmed and on trial.
-fn unhardened_bypasses(workspace: &Workspace, hosttool: &Path) -> Result<u64> {
-    let variant = Variant::make(workspace, UNHARDENED)?;
-    let mut supply = Supply::new(&variant.workspace, hosttool, &workspace.products("glitch-unhardened")?)?;
+/// The campaign against a build that lacks a second line, which must show bypasses by each kind of fault that is named.
+fn weakened_bypasses(workspace: &Workspace, hosttool: &Path, build: &Weakened) -> Result<u64> {
+    let variant = Variant::make(workspace, build.variant)?;
+    let products = workspace.products(&format!("glitch-{}", build.variant))?;
+    let mut supply = Supply::new(&variant.workspace, hosttool, &products)?;
     let mut bypasses = 0;
-    for (standing, kinds) in UNHARDENED_KINDS {
-        let case = Case { flaw: Flaw::FlippedPayload, standing };
+    for (standing, kinds) in build.attacks {
+        let case = Case { flaw: build.flaw, standing: *standing };
         let host = supply.host(case)?;
         let attack = Attack::prepare(case, &host, Extent::Short)?;
-        for kind in kinds {
-            let is_of_kind = |trial: &Trial| trial.owner == Owner::Ours && trial.kind == kind;
+        for kind in *kinds {
+            let is_of_kind = |trial: &Trial| trial.owner == Owner::Ours && trial.kind == *kind;
             let trials: Vec<Trial> = attack.trials().into_iter().filter(is_of_kind).collect();
             let found = report::bypasses(&[attack.run(&trials)], |_, _, _| true);
-            ensure!(found > 0, "{case}: no fault {kind:?} is a bypass in a build without hardening ({}): the campaign is broken", variant.about);
+            ensure!(found > 0, "{case}: no fault {kind:?} is a bypass in the build {} ({}): the campaign is broken", build.variant, variant.about);
             bypasses += found;
         }
     }
-    println!("build without hardening ({}): {bypasses} bypasses, as there must be", variant.about);
+    println!("build {} ({}): {bypasses} bypasses, as there must be", build.variant, variant.about);
     Ok(bypasses)
 }
 

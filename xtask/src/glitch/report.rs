@@ -25,7 +25,7 @@ pub(super) struct Summary {
     /// the same state.
     unknown: u64,
     /// Bypasses of the build without hardening, which must have some.
-    bypasses_of_unhardened: u64,
+    bypasses_of_weakened: u64,
     /// States that the interpreter and QEMU agreed on.
     states_compared: u64,
     /// Runs with a fault that the interpreter and QEMU agreed on.
@@ -34,13 +34,13 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn of(results: &[Results], compared: Compared, bypasses_of_unhardened: u64, time: Duration) -> Self {
+    pub(super) fn of(results: &[Results], compared: Compared, bypasses_of_weakened: u64, time: Duration) -> Self {
         Self {
             attempts: count(results, |_, _, _, _| true),
             bypasses: bypasses(results, is_gated),
             bypasses_not_gated: bypasses(results, |case, kind, owner| !is_gated(case, kind, owner)),
             unknown: count(results, |_, _, _, outcome| outcome.is_unknown()),
-            bypasses_of_unhardened,
+            bypasses_of_weakened,
             states_compared: compared.states,
             faults_compared: compared.faults,
             seconds: time.as_secs_f64(),
