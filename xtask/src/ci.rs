@@ -28,7 +28,7 @@ enum Ended {
     NotRun(String),
 }
 
-const STEPS: [Step; 21] = [
+const STEPS: [Step; 23] = [
     ("setup", |workspace| setup::setup(workspace).map(Ended::Passed)),
     ("format", format),
     ("lint on the host", lint_host),
@@ -44,6 +44,8 @@ const STEPS: [Step; 21] = [
     ("scenarios", |workspace| emulate(workspace, &emulate::Request::default()).map(Ended::Passed)),
     ("cuts", |workspace| cuts(workspace, &Request::SHORT).map(Ended::Passed)),
     ("refusals", |workspace| linux::refusals(workspace, &linux::RefusalsArguments::SHORT).map(Ended::Passed)),
+    ("Linux scenarios", linux_scenarios),
+    ("power loss", |workspace| with_debian(workspace, || linux::power_loss(workspace, &linux::PowerLossArguments::SHORT))),
     ("glitch", |workspace| glitch::glitch(workspace, &glitch::Request::CI).map(Ended::Passed)),
     ("demo", |workspace| demo::demo(workspace).map(Ended::Passed)),
     ("size", |workspace| budget::report("size", &size::size(workspace)?, None).map(Ended::Passed)),
@@ -134,6 +136,23 @@ fn mutants(workspace: &Workspace) -> Result<Ended> {
         Verdict::Whole(words) => Ended::Passed(words),
         Verdict::InPart(words) => Ended::NotRun(words),
     })
+}
+
+/// Every scenario of the boards that boot Linux.
+fn linux_scenarios(workspace: &Workspace) -> Result<Ended> {
+    with_debian(workspace, || {
+        let on = |board: linux::Board| emulate(workspace, &emulate::Request { board: Some(board.name().to_owned()), ..emulate::Request::default() });
+        let closings = linux::Board::ALL.into_iter().map(on).collect::<Result<Vec<_>>>()?;
+        Ok(closings.join("\n"))
+    })
+}
+
+/// Debian's kernels are fetched from its archive, which may be out of reach, and does not keep a version for ever.
+fn with_debian(workspace: &Workspace, step: impl FnOnce() -> Result<String>) -> Result<Ended> {
+    match linux::fetch(workspace) {
+        Ok(()) => step().map(Ended::Passed),
+        Err(error) => Ok(Ended::NotRun(format!("{error:#}"))),
+    }
 }
 
 /// The shipped host tool has programming through a debug probe built in.

@@ -46,6 +46,14 @@ const GRACE: Duration = Duration::from_secs(60);
 /// What the calibration boot itself is bounded by. It takes some seconds.
 const UNHURRIED: Duration = Duration::from_secs(600);
 
+/// Fetches what the scenarios need of Debian, for all boards.
+///
+/// # Errors
+/// The archive can not be reached, or no longer has the pinned packages.
+pub(crate) fn fetch(workspace: &Workspace) -> Result<()> {
+    Board::ALL.into_iter().try_for_each(|board| debian::Packages::gather(workspace, board).map(drop))
+}
+
 /// Runs the scenarios that are asked for on one board.
 pub(crate) fn run(workspace: &Workspace, board: Board, request: &Request, hosttool: &Path) -> Result<Vec<Row>> {
     let chosen = choose(board, request.scenario.as_deref())?;

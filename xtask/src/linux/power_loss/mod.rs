@@ -53,6 +53,11 @@ pub(crate) struct PowerLossArguments {
     replay: Option<usize>,
 }
 
+impl PowerLossArguments {
+    /// What fits into a build check.
+    pub(crate) const SHORT: Self = Self { scene: None, full: false, seed: SEED, json: None, replay: None };
+}
+
 /// Runs what is asked for and returns the closing line; a state that a host does not come back from as it must is an error.
 pub(crate) fn power_loss(workspace: &Workspace, arguments: &PowerLossArguments) -> Result<String> {
     let folder = workspace.products("power-loss")?;
