@@ -26,6 +26,13 @@ pub(crate) enum Parsed {
     Command { host: Host, command: Command },
 }
 
+impl Parsed {
+    /// Whether it is done for what it does to the host, and not for its answer.
+    pub(crate) const fn changes_host(&self) -> bool {
+        matches!(self, Self::Command { command: Command::Install { .. } | Command::Judge { .. }, .. })
+    }
+}
+
 /// What every command needs.
 pub(crate) struct Host {
     pub(crate) layout: PathBuf,

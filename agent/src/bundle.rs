@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use twinslot_bootloader::image::bundle::{BundleLayout, StoredChunk, header_bytes, stored_chunks};
 use twinslot_bootloader::image::{HEADER_SIZE, HeaderBytes};
+use twinslot_bootloader::install::Refusal;
 use twinslot_bootloader::rejection::Rejection;
 use twinslot_config::Layout;
 
@@ -29,10 +30,14 @@ impl Bundle {
     /// Opens a bundle for a host with this layout, whose larger slot bounds what is read at once.
     ///
     /// # Errors
-    /// The file can not be read, is no bundle, holds an image that fits into no slot, or compressed chunks.
+    /// The path names no regular file, the file can not be read, is no bundle, holds an image that fits into no slot, or compressed chunks.
     pub fn open(path: &Path, layout: &Layout) -> Result<Self, BundleError> {
         let io = |source| BundleError::Io { path: path.to_owned(), source };
         let refused = |source| BundleError::Refused { path: path.to_owned(), source };
+        // Opening a pipe would wait for its other end.
+        if !std::fs::metadata(path).map_err(io)?.is_file() {
+            return Err(BundleError::NotAFile { path: path.to_owned() });
+        }
         let file = File::open(path).map_err(io)?;
         let len = file.metadata().map_err(io)?.len();
         if len < FRONT as u64 {
@@ -117,6 +122,12 @@ pub enum BundleError {
         /// The path.
         path: PathBuf,
     },
+    /// It can not be read from any place, as chunks are.
+    #[error("{}: is no regular file; copy the bundle into one", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
     /// The operating system refused.
     #[error("{}: {source}", path.display())]
     Io {
@@ -125,4 +136,16 @@ pub enum BundleError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl BundleError {
+    /// The verifier's refusal; `None` when nothing is known of the bundle.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused { source, .. } => Some(Refusal::Image(*source)),
+            Self::Compressed { .. } => Some(Refusal::Image(Rejection::UnsupportedChunkEncoding)),
+            Self::NotAFile { .. } | Self::Io { .. } => None,
+        }
+    }
 }

@@ -58,7 +58,13 @@ pub fn install(storage: &mut impl Storage, layout: &Layout, trust: &Trust, hando
 impl fmt::Display for Installed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Version { major, minor, patch, build } = self.version;
-        write!(f, "installed: version {major}.{minor}.{patch}+{build} in slot {}, {} chunks", self.slot.name(), self.chunks)?;
+        write!(
+            f,
+            "installed: version {major}.{minor}.{patch}+{build} in slot {}, {} chunk{}",
+            self.slot.name(),
+            self.chunks,
+            if self.chunks == 1 { "" } else { "s" }
+        )?;
         if self.resumed_at > 0 {
             write!(f, ", the first {} of which were there", self.resumed_at)?;
         }

@@ -1,7 +1,7 @@
 //! `twinslot-agent`: what the journal of this host says, its root file system behind dm-verity, installs, and verdicts on the running image.
 //!
-//! Exit status 0 = done, 1 = refused by the verifier, with its code, 2 = wrong arguments, or something failed. What is refused has written nothing; an
-//! install whose chunks turn out to be others than those that the header pins has left its slot empty.
+//! Exit status 0 = done, 1 = refused by the verifier, with its code, 2 = wrong arguments, or something failed. An install or a verdict that is done is 0
+//! even when its answer can not be printed. What is refused has written nothing; an install whose chunks turn out to be others than those that the header pins has left its slot empty.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -17,19 +17,53 @@ use twinslot_agent::install::InstallFailure;
 use twinslot_agent::verdict::{Verdict, judge};
 use twinslot_agent::{Bundle, FileStorage, device_mapper, handoff, install, root_fs, status};
 use twinslot_bootloader::install::{InstallError, Refusal};
-use twinslot_bootloader::rejection::Rejection;
 use twinslot_config::{Layout, Trust};
 
 fn main() -> ExitCode {
-    let done = arguments::parse(lexopt::Parser::from_env()).and_then(|parsed| answer(&parsed));
-    let printed = done.and_then(|text| writeln!(io::stdout(), "{text}").context("can not print the answer"));
-    let Err(error) = printed else { return ExitCode::SUCCESS };
-    if let Some(refusal) = error.downcast_ref::<Refusal>() {
-        eprintln!("twinslot-agent: refused: code={} {error:#}", refusal.code());
-        return ExitCode::from(1);
+    match arguments::parse(lexopt::Parser::from_env()).and_then(|parsed| Ok((answer(&parsed)?, parsed.changes_host()))) {
+        Ok((text, changes_host)) => tell(&text, changes_host),
+        Err(error) => tell_failure(&error),
     }
-    eprintln!("twinslot-agent: {error:#}");
-    ExitCode::from(2)
+}
+
+/// Prints the answer. What was done to the host stays done, whether or not its words arrive.
+fn tell(text: &str, changes_host: bool) -> ExitCode {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if changes_host => {
+            // There may be nobody to read this either.
+            let _ = writeln!(io::stderr(), "twinslot-agent: it is done, but the answer can not be printed: {error}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => tell_failure(&anyhow::Error::from(error).context("can not print the answer")),
+        Ok(()) => ExitCode::SUCCESS,
+    }
+}
+
+fn tell_failure(error: &anyhow::Error) -> ExitCode {
+    let words = words(error);
+    let refusal = refusal(error);
+    let _ = match refusal {
+        Some(refusal) => writeln!(io::stderr(), "twinslot-agent: refused: code={} {words}", refusal.code()),
+        None => writeln!(io::stderr(), "twinslot-agent: {words}"),
+    };
+    ExitCode::from(if refusal.is_some() { 1 } else { 2 })
+}
+
+/// The verifier's refusal, where there is one.
+fn refusal(error: &anyhow::Error) -> Option<Refusal> {
+    let of_bundle = || error.downcast_ref::<BundleError>().and_then(BundleError::refusal);
+    error.downcast_ref::<Refusal>().copied().or_else(of_bundle)
+}
+
+/// The error with its causes. One that tells its cause in its own words is not followed by it again.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 /// Does what was asked for and gives the text to print.
@@ -69,11 +103,11 @@ fn install_bundle(host: &Host, bundle: &Path, trust: &Path, handoff: &Path) -> R
     let layout = Layout::read(&host.layout)?;
     let trust = Trust::read(trust)?;
     let handoff = handoff::read(handoff)?;
-    let bundle = Bundle::open(bundle, &layout).map_err(refused_or_failed)?;
+    let bundle = Bundle::open(bundle, &layout)?;
     let mut storage = FileStorage::open(&host.storage, &layout)?;
     match install(&mut storage, &layout, &trust, &handoff, &bundle) {
         Ok(installed) => Ok(format!("{installed}\n{}", status(&mut storage, &layout.policy))),
-        Err(InstallFailure::Bundle(error)) => Err(refused_or_failed(error)),
+        Err(InstallFailure::Bundle(error)) => Err(error.into()),
         Err(InstallFailure::Writer(error)) => Err(not_written(error, &storage)),
     }
 }
@@ -95,16 +129,5 @@ fn not_written(error: InstallError, storage: &FileStorage) -> anyhow::Error {
         (InstallError::Refused(refusal), _) => refusal.into(),
         (error, Some(failure)) => anyhow::Error::from(error).context(failure.to_string()),
         (error, None) => error.into(),
-    }
-}
-
-fn refused_or_failed(error: BundleError) -> anyhow::Error {
-    match error {
-        BundleError::Refused { source, path } => anyhow::Error::from(Refusal::Image(source)).context(path.display().to_string()),
-        BundleError::Compressed { ref path } => {
-            let remedy = format!("{}: make the bundle without --zstd", path.display());
-            anyhow::Error::from(Refusal::Image(Rejection::UnsupportedChunkEncoding)).context(remedy)
-        }
-        error @ BundleError::Io { .. } => error.into(),
     }
 }

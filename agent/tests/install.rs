@@ -49,7 +49,7 @@ fn a_bundle_is_installed_beside_the_running_image_and_confirmed_once_it_runs() {
         let (path, image) = bundle(&host);
         let output = run(&host, running, Why::Confirmed, &path);
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
-        let words = format!("installed: version 1.9.0+0 in slot {}, 1 chunks; the next boot tries it", running.other().name());
+        let words = format!("installed: version 1.9.0+0 in slot {}, 1 chunk; the next boot tries it", running.other().name());
         assert!(text(&output.stdout).starts_with(&words), "{}", text(&output.stdout));
         assert!(held(&host, running.other(), image.len()) == image);
         let state = host.state();
@@ -123,6 +123,36 @@ fn a_compressed_bundle_is_refused_with_the_remedy() {
     let output = run(&host, Slot::A, Why::Confirmed, &path);
     let words = text(&output.stderr);
     assert!(output.status.code() == Some(1) && words.contains("code=52 ") && words.contains("without --zstd"), "{words}");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_bundle_is_refused_and_not_waited_for() {
+    let host = Host::new(Slot::A, BySlot { a: Confirmed, b: Confirmed });
+    let pipe = host.folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let output = run(&host, Slot::A, Why::Confirmed, &pipe);
+    let words = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && words.contains("is no regular file; copy the bundle into one"), "{words}");
+}
+
+#[test]
+fn an_install_whose_answer_can_not_be_printed_is_done() {
+    let host = Host::new(Slot::A, BySlot { a: Confirmed, b: Confirmed });
+    let (path, _) = bundle(&host);
+    let handoff = host.handoff(Slot::A, Why::Confirmed);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("the full device");
+    let mut agent = host.agent_command("install", &handoff, &["--trust", TRUST_PATH, path.to_str().expect("a path")]);
+    let output = support::output_of(agent.stdout(full).stderr(std::process::Stdio::piped()));
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stderr).contains("it is done, but the answer can not be printed"), "{}", text(&output.stderr));
+    assert_eq!(host.state().phase(Slot::B), Trial);
+}
+
+#[test]
+fn what_the_operating_system_says_is_told_once() {
+    let host = Host::new(Slot::A, BySlot { a: Confirmed, b: Confirmed });
+    let output = run(&host, Slot::A, Why::Confirmed, Path::new("/no/such/bundle"));
+    assert_eq!(text(&output.stderr).matches("No such file").count(), 1, "{}", text(&output.stderr));
 }
 
 #[test]

@@ -135,13 +135,18 @@ impl Host {
 
     /// Runs the agent on the disk, with a hand-off.
     pub(crate) fn agent(&self, command: &str, handoff: &Handoff, more: &[&str]) -> Output {
+        output_of(&mut self.agent_command(command, handoff, more))
+    }
+
+    /// The same, to be run by the caller.
+    pub(crate) fn agent_command(&self, command: &str, handoff: &Handoff, more: &[&str]) -> Command {
         let mut record = [0; HANDOFF_SIZE];
         handoff.encode(&mut record);
         let path = self.folder.path().join("handoff");
         std::fs::write(&path, record).expect("a hand-off");
         let mut agent = Command::new(env!("CARGO_BIN_EXE_twinslot-agent"));
         agent.args([command, "--layout", LAYOUT_PATH, "--storage"]).arg(self.disk()).arg("--handoff").arg(path).args(more);
-        output_of(&mut agent)
+        agent
     }
 }
 
