@@ -6,6 +6,7 @@ mod draw;
 mod journal;
 mod layout;
 mod message;
+mod tree;
 mod trust;
 
 use serde::Serialize;
@@ -24,13 +25,14 @@ use crate::image::Signer;
 
 pub use journal::journal;
 pub use layout::layout;
+pub use tree::tree;
 pub use trust::trust;
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
 /// Every target, with the name of its corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("header", header),
     ("manifest", manifest),
     ("bundle", bundle),
@@ -39,6 +41,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("handoff", handoff),
     ("layout", layout),
     ("trust", trust),
+    ("tree", tree),
 ];
 
 /// Takes every signature for good, so that a mutated header gets as far as its policy.

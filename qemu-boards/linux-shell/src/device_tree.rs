@@ -74,24 +74,39 @@ impl<'a> MachineTree<'a> {
     #[inline(never)]
     fn registers(&self, parent: &Parent, is_wanted: fn(&[u8]) -> bool, ranges: &mut Ranges) -> Result<(), TreeError> {
         let child = parent.depth + 1;
-        let mut cells = Cells::WITHOUT_PROPERTIES;
-        let (mut in_parent, mut in_wanted) = (false, false);
+        let mut cells = Cells::default();
+        let (mut in_parent, mut in_wanted, mut registers) = (false, false, None);
         let mut walk = self.blocks.walk();
         loop {
             match walk.next()? {
                 Token::Begin(name) if walk.depth == parent.depth => {
                     in_parent = name == parent.name;
-                    cells = Cells::WITHOUT_PROPERTIES;
+                    cells = Cells::default();
                 }
-                Token::Begin(name) if walk.depth == child => in_wanted = in_parent && is_wanted(name),
-                Token::Property(b"#address-cells", value) if walk.depth == parent.depth && in_parent => cells.address = number_of_cells(value)?,
-                Token::Property(b"#size-cells", value) if walk.depth == parent.depth && in_parent => cells.size = number_of_cells(value)?,
-                Token::Property(b"reg", value) if walk.depth == child && in_wanted => push_registers(value, cells, ranges)?,
+                Token::Begin(name) if walk.depth == child => {
+                    in_wanted = in_parent && is_wanted(name);
+                    registers = None;
+                }
+                Token::Property(b"#address-cells", value) if walk.depth == parent.depth && in_parent => {
+                    said(&mut cells.address, number_of_cells(value)?)?;
+                }
+                Token::Property(b"#size-cells", value) if walk.depth == parent.depth && in_parent => {
+                    said(&mut cells.size, number_of_cells(value)?)?;
+                }
+                Token::Property(b"reg", value) if walk.depth == child && in_wanted => {
+                    said(&mut registers, value)?;
+                    push_registers(value, cells, ranges)?;
+                }
                 Token::Over => return Ok(()),
                 _ => {}
             }
         }
     }
+}
+
+/// What a node says twice is read one way here and another way elsewhere.
+fn said<T>(place: &mut Option<T>, value: T) -> Result<(), TreeError> {
+    if place.replace(value).is_some() { Err(TreeError::Malformed) } else { Ok(()) }
 }
 
 /// A node whose children are looked at.
@@ -104,16 +119,18 @@ struct Parent {
 const ROOT: Parent = Parent { name: b"", depth: 1 };
 const RESERVED_MEMORY: Parent = Parent { name: b"reserved-memory", depth: 2 };
 
-/// How many cells of 32 bits an address and a size have in the `reg` of a node's children.
-#[derive(Clone, Copy)]
+/// How many cells of 32 bits an address and a size have in the `reg` of a node's children, where the node says it.
+#[derive(Clone, Copy, Default)]
 struct Cells {
-    address: usize,
-    size: usize,
+    address: Option<usize>,
+    size: Option<usize>,
 }
 
 impl Cells {
-    /// Source: Devicetree Specification, release 0.4, section 2.3.5.
-    const WITHOUT_PROPERTIES: Self = Self { address: 2, size: 1 };
+    /// Source of what holds where nothing is said: Devicetree Specification, release 0.4, section 2.3.5.
+    fn address_and_size(self) -> (usize, usize) {
+        (self.address.unwrap_or(2), self.size.unwrap_or(1))
+    }
 }
 
 /// Numbers of more than 64 bits are not for memory.
@@ -132,13 +149,14 @@ fn is_memory(name: &[u8]) -> bool {
 /// Adds the ranges of a `reg`: an address and a size each.
 fn push_registers(value: &[u8], cells: Cells, ranges: &mut Ranges) -> Result<(), TreeError> {
     let mut words = value.as_chunks::<4>().0.iter().map(|word| u64::from(u32::from_be_bytes(*word)));
-    let entry = (cells.address + cells.size) * size_of::<u32>();
+    let (address, size) = cells.address_and_size();
+    let entry = (address + size) * size_of::<u32>();
     if entry == 0 || !value.len().is_multiple_of(entry) {
         return Err(TreeError::Malformed);
     }
     let mut number = |cells| words.by_ref().take(cells).fold(0, |number, word| number << 32 | word);
     for _ in 0..value.len() / entry {
-        let (start, len) = (number(cells.address), number(cells.size));
+        let (start, len) = (number(address), number(size));
         push(ranges, Span { start, len })?;
     }
     Ok(())

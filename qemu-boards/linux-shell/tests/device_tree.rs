@@ -260,3 +260,18 @@ fn no_damaged_tree_does_more_than_give_an_error() {
     }
     assert!(refused > 0, "no damage was noticed at all");
 }
+
+/// Found by fuzzing: the last one counted here, and the first one does in Linux.
+#[test]
+fn a_tree_whose_node_says_its_cells_or_registers_twice_is_damaged() {
+    let source =
+        "/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; #address-cellz = <2>; #size-cellz = <2>; memory { reg = <1 2>; rez = <3 4>; }; };";
+    let tree = compiled(source, 0);
+    assert_eq!(MachineTree::read(&tree).and_then(|tree| tree.memory()).expect("memory").as_slice(), [Span { start: 1, len: 2 }]);
+    for (other, name) in [("#address-cellz", "#address-cells"), ("#size-cellz", "#size-cells"), ("rez", "reg")] {
+        let at = tree.windows(other.len()).position(|window| window == other.as_bytes()).expect("the other name");
+        let mut twice = tree.clone();
+        twice[at..at + name.len()].copy_from_slice(name.as_bytes());
+        assert_eq!(MachineTree::read(&twice).and_then(|tree| tree.memory()), Err(TreeError::Malformed), "{name}");
+    }
+}
