@@ -245,10 +245,10 @@ impl Supply {
 
 const EMPTY: Flash = Flash { a: None, b: None, golden: None, staging: None, confirmed: None, trial: None };
 
-/// The image: it does nothing, in a few bytes.
 /// The floor of [`AnchorFile::RaisedFloor`].
 const RAISED_FLOOR: u32 = 2;
 
+/// The image: it does nothing, in a few bytes.
 const IMAGE: Image = Image {
     version: Version { major: 1, minor: 0, patch: 0, build: 1 },
     variant: Variant::Resting,
