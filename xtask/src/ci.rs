@@ -43,7 +43,7 @@ const STEPS: [Step; 23] = [
     ("explore", |workspace| explore(workspace, &ExploreArguments::default()).map(Ended::Passed)),
     ("scenarios", |workspace| emulate(workspace, &emulate::Request::default()).map(Ended::Passed)),
     ("cuts", |workspace| cuts(workspace, &Request::SHORT).map(Ended::Passed)),
-    ("refusals", |workspace| linux::refusals(workspace, &linux::RefusalsArguments::SHORT).map(Ended::Passed)),
+    ("refusals", refusals),
     ("Linux scenarios", linux_scenarios),
     ("power loss", |workspace| with_debian(workspace, || linux::power_loss(workspace, &linux::PowerLossArguments::SHORT))),
     ("glitch", |workspace| glitch::glitch(workspace, &glitch::Request::CI).map(Ended::Passed)),
@@ -136,6 +136,12 @@ fn mutants(workspace: &Workspace) -> Result<Ended> {
         Verdict::Whole(words) => Ended::Passed(words),
         Verdict::InPart(words) => Ended::NotRun(words),
     })
+}
+
+/// Damage around the loaders that boot Linux, without Linux.
+fn refusals(workspace: &Workspace) -> Result<Ended> {
+    let closings = linux::RefusalsArguments::SHORT.iter().map(|arguments| linux::refusals(workspace, arguments)).collect::<Result<Vec<_>>>()?;
+    Ok(Ended::Passed(closings.join("\n")))
 }
 
 /// Every scenario of the boards that boot Linux.

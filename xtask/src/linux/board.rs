@@ -91,11 +91,27 @@ impl Board {
         }
     }
 
+    /// Where RAM begins. Sources: QEMU, `hw/arm/virt.c` and `hw/riscv/virt.c`.
+    pub(super) const fn ram(self) -> u64 {
+        match self {
+            Self::Aarch64 => 0x4000_0000,
+            Self::Riscv64 => 0x8000_0000,
+        }
+    }
+
+    /// MiB of RAM with which the emulator can not load OpenSBI and the loader; with one more it can.
+    pub(super) const fn least_memory(self) -> u32 {
+        match self {
+            Self::Aarch64 => 0,
+            Self::Riscv64 => 4,
+        }
+    }
+
     /// Where the device tree of a machine with 512 MiB lies: at the beginning of RAM, or in the last 2 MiB. Sources: QEMU, `hw/arm/virt.c` and
     /// `hw/riscv/boot.c`.
     pub(super) const fn machine_tree(self) -> u64 {
         match self {
-            Self::Aarch64 => 0x4000_0000,
+            Self::Aarch64 => self.ram(),
             Self::Riscv64 => 0x9fe0_0000,
         }
     }

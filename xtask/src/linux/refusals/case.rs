@@ -20,8 +20,7 @@ use crate::scenario::Sequence;
 /// Bytes at the front of a slot that an image without Linux takes.
 const IMAGE: usize = 128 * 1024;
 
-/// Where the machine's device tree is, and how many bytes of it are worth damaging.
-const TREE: u64 = 0x4000_0000;
+/// How many bytes of the machine's device tree are worth damaging.
 const TREE_SIZE: u64 = 0x2200;
 const TREE_HEADER: u64 = 40;
 
@@ -91,7 +90,16 @@ pub(super) enum Kind {
 }
 
 const KINDS: [Kind; 10] =
-    [Kind::Header, Kind::Unsigned, Kind::Signed, Kind::Manifest, Kind::Kernel, Kind::Part, Kind::Journal, Kind::Tree, Kind::Disk, Kind::Memory];
+    [Kind::Header, Kind::Unsigned, Kind::Signed, Kind::Manifest, Kind::Kernel, Kind::Part, Kind::Journal, Kind::Disk, Kind::Memory, Kind::Tree];
+
+/// What a board's loader is tried with. On riscv64 OpenSBI reads the machine's device tree first, and ends without a word about damage that it does not
+/// survive.
+fn kinds(board: Board) -> &'static [Kind] {
+    match board {
+        Board::Aarch64 => &KINDS,
+        Board::Riscv64 => &KINDS[..KINDS.len() - 1],
+    }
+}
 
 impl Kind {
     pub(super) const fn name(self) -> &'static str {
@@ -131,7 +139,7 @@ pub(super) struct Changed {
 impl Case {
     /// Changes a disk, or says what else is to be changed.
     pub(super) fn apply(self, host: &Host, path: &Path) -> Result<Changed> {
-        let kind = KINDS[(self.number % KINDS.len() as u64) as usize];
+        let kind = kinds(host.board)[(self.number % kinds(host.board).len() as u64) as usize];
         let file = host.restore(path)?;
         let mut random = Sequence::new(self.seed ^ self.number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut changed = Changed { kind, hardware: ORDINARY, has_disk: true, memory: None, refused: vec![] };
@@ -142,7 +150,7 @@ impl Case {
                 for slot in slots {
                     let (span, bytes) = &host.slots[*slot as usize];
                     let mut image = bytes.clone();
-                    if change_image(kind, &mut image, &mut random, &host.key)? {
+                    if change_image(kind, &mut image, &mut random, host)? {
                         changed.refused.push(*slot);
                     }
                     file.write_all_at(&image, span.offset)?;
@@ -160,17 +168,18 @@ impl Case {
                 let reach = if random.up_to(2) == 1 { TREE_HEADER } else { TREE_SIZE };
                 let mut bytes = vec![0; random.up_to(8) as usize];
                 bytes.fill_with(|| random.up_to(256) as u8);
-                changed.memory = Some((TREE + random.up_to(reach) - 1, bytes));
+                changed.memory = Some((host.board.machine_tree() + random.up_to(reach) - 1, bytes));
             }
             Kind::Disk => change_disk(&file, host, &mut random, &mut changed)?,
-            Kind::Memory => changed.hardware.memory = random.up_to(64) as u32,
+            Kind::Memory => changed.hardware.memory = host.board.least_memory() + random.up_to(64) as u32,
         }
         Ok(changed)
     }
 }
 
 /// Whether the image is no longer one that may start.
-fn change_image(kind: Kind, image: &mut [u8], random: &mut Sequence, key: &Path) -> Result<bool> {
+fn change_image(kind: Kind, image: &mut [u8], random: &mut Sequence, host: &Host) -> Result<bool> {
+    let key = &host.key;
     let before = image.to_vec();
     match kind {
         Kind::Header => damage(&mut image[..HEADER_SIZE], random, 8),
@@ -190,7 +199,7 @@ fn change_image(kind: Kind, image: &mut [u8], random: &mut Sequence, key: &Path)
         }
         Kind::Manifest => {
             let mut manifest = manifest(image)?;
-            change_manifest(&mut manifest, random);
+            change_manifest(&mut manifest, random, host.board.ram());
             image[..HEADER_SIZE].copy_from_slice(&forge::signed(&manifest, key)?);
         }
         _ => {
@@ -220,19 +229,18 @@ fn manifest(image: &[u8]) -> Result<Manifest> {
 }
 
 /// Numbers that lie at the edges of something, and any number.
-fn number(random: &mut Sequence) -> u64 {
-    const EDGES: [u64; 12] =
-        [0, 1, 512, 4096, 0xf_ffff, 0x20_0000, 0x400_0000, 0x4000_0000, 0x4020_0000, 0xffff_f000, u32::MAX as u64 + 1, (1 << 48) - 1];
+fn number(random: &mut Sequence, ram: u64) -> u64 {
+    let edges = [0, 1, 512, 4096, 0xf_ffff, 0x20_0000, 0x400_0000, ram, ram + 0x20_0000, 0xffff_f000, u64::from(u32::MAX) + 1, (1 << 48) - 1];
     match random.up_to(3) {
-        1 => EDGES[random.up_to(EDGES.len() as u64) as usize - 1],
-        2 => 0x4000_0000 + random.up_to(0x4000_0000),
+        1 => edges[random.up_to(edges.len() as u64) as usize - 1],
+        2 => ram + random.up_to(0x4000_0000),
         _ => random.up_to(1 << 48) - 1,
     }
 }
 
-fn change_manifest(manifest: &mut Manifest, random: &mut Sequence) {
+fn change_manifest(manifest: &mut Manifest, random: &mut Sequence, ram: u64) {
     for _ in 0..random.up_to(3) {
-        let value = number(random);
+        let value = number(random, ram);
         let at = random.up_to(manifest.parts.len() as u64) as usize - 1;
         let part = &mut manifest.parts[at];
         match random.up_to(7) {

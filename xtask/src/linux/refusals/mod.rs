@@ -36,6 +36,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// The words of the command line.
 #[derive(Debug, Args)]
 pub(crate) struct RefusalsArguments {
+    /// The board
+    #[arg(long, value_name = "NAME", value_parser = board, default_value = Board::Aarch64.name())]
+    board: Board,
     /// More than a thousand cases instead of some dozens
     #[arg(long)]
     full: bool,
@@ -49,13 +52,17 @@ pub(crate) struct RefusalsArguments {
 
 impl RefusalsArguments {
     /// What CI runs.
-    pub(crate) const SHORT: Self = Self { full: false, seed: SEED, case: None };
+    pub(crate) const SHORT: [Self; 2] = [Self::short(Board::Aarch64), Self::short(Board::Riscv64)];
+
+    const fn short(board: Board) -> Self {
+        Self { board, full: false, seed: SEED, case: None }
+    }
 }
 
 /// Runs the cases and returns the table of what came of them; a case that ends in anything unnamed is an error.
 pub(crate) fn refusals(workspace: &Workspace, arguments: &RefusalsArguments) -> Result<String> {
-    let board = Board::Aarch64;
-    let folder = workspace.products("refusals")?;
+    let board = arguments.board;
+    let folder = workspace.products(&format!("refusals-{}", board.name()))?;
     let supply = Supply::gather(workspace, board, &hosttool(workspace)?, &folder)?;
     let host = Host::new(&supply)?;
     if let Some(number) = arguments.case {
@@ -64,7 +71,13 @@ pub(crate) fn refusals(workspace: &Workspace, arguments: &RefusalsArguments) -> 
     }
     let count = if arguments.full { FULL } else { SHORT };
     let all = play_all(&host, &folder, (arguments.seed, count))?;
-    judge(&all, arguments.seed)
+    judge(board, &all, arguments.seed)
+}
+
+/// The board of a name.
+fn board(name: &str) -> Result<Board, String> {
+    let names = Board::ALL.map(Board::name).join(", ");
+    Board::named(name).ok_or_else(|| format!("the boards that boot Linux are {names}"))
 }
 
 /// What came of one case.
@@ -148,17 +161,26 @@ fn verdict(shown: &Shown, refused: &[Slot]) -> Result<String, String> {
 }
 
 /// The table of all cases by kind and outcome, or the failures as an error.
-fn judge(all: &[Ended], seed: u64) -> Result<String> {
+fn judge(board: Board, all: &[Ended], seed: u64) -> Result<String> {
     let mut table: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let mut failures = Vec::new();
     for ended in all {
         match &ended.verdict {
             Ok(words) => *table.entry((ended.kind.name(), words)).or_default() += 1,
-            Err(words) => failures.push(format!("--seed {seed} --case {}, {}: {words}", ended.case.number, ended.kind.name())),
+            Err(words) => {
+                failures.push(format!("--board {} --seed {seed} --case {}, {}: {words}", board.name(), ended.case.number, ended.kind.name()));
+            }
         }
     }
     let rows: Vec<String> = table.iter().map(|((kind, words), count)| format!("{count:>5}  {kind:<24}{words}")).collect();
-    let closing = format!("{}\n{} cases: {} ended with a name, {} did not", rows.join("\n"), all.len(), all.len() - failures.len(), failures.len());
+    let closing = format!(
+        "{}\n{}: {} cases, {} ended with a name, {} did not",
+        rows.join("\n"),
+        board.name(),
+        all.len(),
+        all.len() - failures.len(),
+        failures.len()
+    );
     if failures.is_empty() {
         return Ok(closing);
     }
