@@ -14,6 +14,8 @@ const WATCHDOG: std::ops::Range<u32> = 0x4000_8000..0x4000_9000;
 const WATCHDOG_LOCK: u32 = 0x4000_8c00;
 const UNLOCK: u32 = 0x1acc_e551;
 const RESET_CONTROL: u32 = 0xe000_ed0c;
+const COPROCESSOR_ACCESS: u32 = 0xe000_ed88;
+const FLOATING_POINT_ACCESS: u32 = 0x00f0_0000;
 const RESET_KEY: u32 = 0x05fa;
 const RESET_REQUEST: u32 = 4;
 
@@ -37,6 +39,11 @@ impl Devices {
     /// Whether a program can tell no difference.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.registers == other.registers && self.watchdog_is_locked == other.watchdog_is_locked
+    }
+
+    /// Whether the floating-point unit answers no access: until a program switches it on. Source: Armv7-M ARM, B3.2.20.
+    pub(crate) fn floating_point_is_off(&self) -> bool {
+        self.read(COPROCESSOR_ACCESS) & FLOATING_POINT_ACCESS == 0
     }
 
     pub(crate) fn read(&self, address: u32) -> u32 {

@@ -81,6 +81,8 @@ impl Machine {
             Kind::Undefined => return Err(Trap::Undefined),
             Kind::Call => return Err(Trap::Call),
             Kind::Unknown => return Err(Trap::Unknown),
+            Kind::FloatingPoint if self.memory.devices.floating_point_is_off() => return Err(Trap::Undefined),
+            Kind::FloatingPoint => return Err(Trap::Unknown),
             Kind::ReadSpecial => self.read_special(op)?,
             Kind::WriteSpecial => self.write_special(op)?,
             Kind::LongUnsigned | Kind::LongUnsignedAdd | Kind::LongUnsignedAddAdd | Kind::LongSigned | Kind::LongSignedAdd => self.multiply_long(op),

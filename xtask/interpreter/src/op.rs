@@ -168,6 +168,8 @@ pub(crate) enum Kind {
     /// From the special register imm.
     ReadSpecial,
     WriteSpecial,
+    /// Any instruction of the floating-point unit, which is off after reset.
+    FloatingPoint,
     /// An instruction of the architecture that this interpreter does not know.
     Unknown,
     /// An instruction that a fault skips at every execution.

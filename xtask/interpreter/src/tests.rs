@@ -103,10 +103,20 @@ fn each_way_to_leave_the_program_has_its_end() {
     assert_eq!(end_of(&[0xdf00]), Stop::End(End::Faulted(Trap::Call)));
     // wfi
     assert_eq!(end_of(&[0xbf30]), Stop::End(End::Resting(START)));
-    // vadd.f32 s0, s0, s0
-    assert_eq!(end_of(&[0xee30, 0x0a00]), Stop::End(End::Unknown));
+    // vadd.f32 s0, s0, s0; vldmia r0!, {s23, ...}
+    assert_eq!(end_of(&[0xee30, 0x0a00]), Stop::End(End::Faulted(Trap::Undefined)));
+    assert_eq!(end_of(&[0xecf0, 0xba12]), Stop::End(End::Faulted(Trap::Undefined)));
     // mov.w r0, #0x21000000; adds r0, #1; bx r0
     assert_eq!(end_of(&[0xf04f, 0x5004, 0x3001, 0x4700]), Stop::End(End::Started));
+}
+
+#[test]
+fn what_a_floating_point_unit_does_that_was_switched_on_is_not_known() {
+    // movw r0, #0xed88; movt r0, #0xe000; mov.w r1, #0x00f00000; str r1, [r0]; vadd.f32 s0, s0, s0
+    assert_eq!(end_of(&[0xf64e, 0x5088, 0xf2ce, 0x0000, 0xf44f, 0x0170, 0x6001, 0xee30, 0x0a00]), Stop::End(End::Unknown));
+    // The same with vldmia r0!, {s23-s31} and with one register more than there are.
+    assert_eq!(end_of(&[0xf64e, 0x5088, 0xf2ce, 0x0000, 0xf44f, 0x0170, 0x6001, 0xecf0, 0xba09]), Stop::End(End::Unknown));
+    assert_eq!(end_of(&[0xf64e, 0x5088, 0xf2ce, 0x0000, 0xf44f, 0x0170, 0x6001, 0xecf0, 0xba0a]), Stop::End(End::Faulted(Trap::Undefined)));
 }
 
 /// What the emulator does there: an access is no fault.

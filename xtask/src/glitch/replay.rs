@@ -39,15 +39,18 @@ impl Replay {
         let mut machine = attack.machine();
         attack.reference().run_whole(&mut machine, self.fault, attack.limit());
         let console = machine.console();
+        let pc = machine.registers()[15];
+        let there: Vec<String> = machine.bytes(pc..pc.saturating_add(4)).iter().map(|byte| format!("{byte:02x}")).collect();
         let registers: Vec<String> = machine.registers().iter().map(|register| format!("{register:08x}")).collect();
         let outcome = attack.attempt(&mut machine, self.fault);
         Ok(format!(
-            "{}: {}\nwithout the fault, console:\n{}with the fault, console:\n{}registers r0..r15 and flags at the end: {}",
+            "{}: {}\nwithout the fault, console:\n{}with the fault, console:\n{}registers r0..r15 and flags at the end: {}\nbytes that r15 points to: {}",
             self.case,
             outcome.name(),
             indented(attack.reference().console()),
             indented(&console),
             registers.join(" "),
+            there.join(" "),
         ))
     }
 }

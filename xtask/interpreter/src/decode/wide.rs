@@ -1,6 +1,6 @@
 //! 32-bit encodings: which group, and branches.
 
-use super::{bits, register, sign_extended, undefined, unknown, wide_data, wide_memory};
+use super::{bits, register, sign_extended, undefined, wide_data, wide_memory};
 use crate::op::{Kind, Op};
 
 pub(super) fn decode(address: u32, first: u32, second: u32) -> Op {
@@ -18,13 +18,29 @@ pub(super) fn decode(address: u32, first: u32, second: u32) -> Op {
         0b11 if op2 & 0b111_1000 == 0b011_0000 => wide_data::multiply(first, second),
         0b11 if op2 & 0b111_1000 == 0b011_1000 => wide_data::long_multiply(first, second),
         0b11 if op2 & 0b110_0000 == 0b000_0000 => undefined(4),
-        _ => coprocessor(second),
+        _ => coprocessor(first, second),
     }
 }
 
 /// This board's processor has no coprocessor but the floating-point unit.
-fn coprocessor(second: u32) -> Op {
-    if matches!(bits(second, 8, 4), 10 | 11) { unknown(4) } else { undefined(4) }
+fn coprocessor(first: u32, second: u32) -> Op {
+    match bits(second, 8, 4) {
+        10 if is_transfer(first) => transfer(bits(second, 12, 4) << 1 | bits(first, 6, 1), bits(second, 0, 8), 32),
+        11 if is_transfer(first) => transfer(bits(second, 12, 4) | bits(first, 6, 1) << 4, bits(second, 1, 7), 16),
+        10 | 11 => Op::new(Kind::FloatingPoint, 4),
+        _ => undefined(4),
+    }
+}
+
+/// Whether several floating-point registers are loaded or stored: VLDM, VSTM, VPUSH, VPOP.
+fn is_transfer(first: u32) -> bool {
+    let (before, up, back) = (bits(first, 8, 1), bits(first, 7, 1), bits(first, 5, 1));
+    bits(first, 9, 7) == 0b111_0110 && matches!((before, up, back), (0, 1, _) | (1, 0, 1))
+}
+
+/// One without a register, or with more than there are, is unpredictable: the emulator takes it for undefined.
+fn transfer(from: u32, registers: u32, there_are: u32) -> Op {
+    if registers == 0 || from + registers > there_are { undefined(4) } else { Op::new(Kind::FloatingPoint, 4) }
 }
 
 fn branch(address: u32, first: u32, second: u32) -> Op {
