@@ -95,9 +95,20 @@ pub(super) fn compare_fault(attack: &Attack, trial: &Trial) -> Result<Compared> 
     let own = (!matches!(end, End::Faulted(_))).then(|| machine.pc());
     // One that the emulator does not take may let it rest as without.
     set_ends(&mut debugged, host, own.into_iter().chain([rest]))?;
-    debugged.go_on()?;
+    if let Err(error) = debugged.go_on() {
+        ensure!(
+            matches!(end, End::Faulted(_)) && is_locked_up(folder.path()),
+            error.context(format!("{} {:?} ends with {end:?}", attack.case(), trial.fault))
+        );
+        return Ok(Compared { states: 0, faults: 1 });
+    }
     compare_end(&host.loader, &machine, end, debugged, folder.path()).with_context(|| format!("{} {:?}", attack.case(), trial.fault))?;
     Ok(Compared { states: 0, faults: 1 })
+}
+
+/// Whether the emulator has ended because a fault could not be taken: its handler could not be reached either.
+fn is_locked_up(folder: &Path) -> bool {
+    std::fs::read_to_string(folder.join("qemu.err")).is_ok_and(|words| words.contains("Lockup"))
 }
 
 fn compare_registers(machine: &Machine, theirs: &[u32; 17]) -> Result<()> {
