@@ -204,14 +204,15 @@ impl Header {
     fn accept(framed: &HeaderBytes<'_>, anchor: &TrustAnchor, expect: &Expectations<'_>, signers: KeySet, digest: Digest) -> Result<Self, Rejection> {
         let mut header = Self { manifest: Manifest::UNREAD, digest, evidence: Evidence::NONE };
         let manifest = &mut header.manifest;
-        framed.read_manifest(manifest)?;
-        let counter = manifest.security_counter;
-        framed.read_manifest(manifest)?;
+        // Both lines that hold the counter against the floor believe what was read. An instruction left out of the reading makes it another number, once.
+        let mut misread = 0;
+        for _reading in 0..2 {
+            framed.read_manifest(manifest)?;
+            misread ^= manifest.security_counter;
+        }
         rules::check_format(manifest, expect.slot_size, expect.write_size)?;
         check_policy(manifest, anchor, expect)?;
         let counted = check_revocations(manifest, anchor, expect.revoked, signers)?;
-        // Both lines that hold the counter against the floor believe what was read. An instruction left out of the reading makes it another number, once.
-        let misread = counter ^ manifest.security_counter;
         header.evidence.absorb(Shown::Signatures, anchor.missing_from(counted) | misread);
         Ok(header)
     }

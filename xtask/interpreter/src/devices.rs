@@ -8,8 +8,18 @@ const APB: std::ops::Range<u32> = 0x4000_0000..0x4003_0000;
 const SYSTEM: std::ops::Range<u32> = 0xe000_e000..0xe000_f000;
 
 const TIMER_CONTROL: u32 = 0x4000_0000;
-const UART_STATE: [u32; 5] = [0x4000_4004, 0x4000_5004, 0x4000_6004, 0x4000_7004, 0x4000_9004];
-const CONSOLE_DATA: u32 = 0x4000_4000;
+const UARTS: [u32; 5] = [CONSOLE, 0x4000_5000, 0x4000_6000, 0x4000_7000, 0x4000_9000];
+const CONSOLE: u32 = 0x4000_4000;
+const UART_SIZE: u32 = 0x1000;
+/// Registers of a UART, and bits in them.
+const DATA: u32 = 0;
+const STATE: u32 = 4;
+const CONTROL: u32 = 8;
+const INTERRUPTS: u32 = 12;
+const FULL: u32 = 1;
+const OVERRUN: u32 = 4;
+const TRANSMIT: u32 = 1;
+const INTERRUPT: u32 = 4;
 const WATCHDOG: std::ops::Range<u32> = 0x4000_8000..0x4000_9000;
 const WATCHDOG_LOCK: u32 = 0x4000_8c00;
 const UNLOCK: u32 = 0x1acc_e551;
@@ -49,7 +59,6 @@ impl Devices {
     pub(crate) fn read(&self, address: u32) -> u32 {
         match address {
             WATCHDOG_LOCK => self.watchdog_is_locked.into(),
-            _ if UART_STATE.contains(&address) => 0,
             _ => self.registers.get(&address).copied().unwrap_or(0),
         }
     }
@@ -59,8 +68,11 @@ impl Devices {
         if address == TIMER_CONTROL && value & 1 == 1 {
             self.timer_started = self.timer_started.or(Some(count));
         }
+        if let Some(uart) = uart_of(address) {
+            self.write_uart(uart, address - uart, value);
+            return Ok(());
+        }
         match address {
-            CONSOLE_DATA => self.console.push(value as u8),
             RESET_CONTROL if value >> 16 == RESET_KEY && value & RESET_REQUEST != 0 => return Err(Trap::Reset),
             WATCHDOG_LOCK => self.watchdog_is_locked = value != UNLOCK,
             _ if WATCHDOG.contains(&address) && self.watchdog_is_locked => {}
@@ -70,4 +82,29 @@ impl Devices {
         }
         Ok(())
     }
+
+    /// A byte is sent at once by a transmitter that is on. One that is off keeps it, and has no room for another one from then on. Sources: Arm DDI 0479,
+    /// 4.3; QEMU, `hw/char/cmsdk-apb-uart.c`.
+    fn write_uart(&mut self, uart: u32, register: u32, value: u32) {
+        let [state, control, interrupts] = [STATE, CONTROL, INTERRUPTS].map(|register| self.read(uart + register));
+        let (register, value) = match register {
+            DATA if state & FULL != 0 => (STATE, state | OVERRUN),
+            DATA if control & TRANSMIT == 0 => (STATE, state | FULL),
+            DATA => {
+                if uart == CONSOLE {
+                    self.console.push(value as u8);
+                }
+                (INTERRUPTS, interrupts | u32::from(control & INTERRUPT != 0))
+            }
+            STATE => (STATE, state & !(value & OVERRUN)),
+            INTERRUPTS => (INTERRUPTS, interrupts & !value),
+            _ => (register, value),
+        };
+        self.registers.insert(uart + register, value);
+    }
+}
+
+/// The UART that a register belongs to.
+fn uart_of(address: u32) -> Option<u32> {
+    UARTS.into_iter().find(|uart| (*uart..uart + UART_SIZE).contains(&address))
 }

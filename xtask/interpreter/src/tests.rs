@@ -119,6 +119,17 @@ fn what_a_floating_point_unit_does_that_was_switched_on_is_not_known() {
     assert_eq!(end_of(&[0xf64e, 0x5088, 0xf2ce, 0x0000, 0xf44f, 0x0170, 0x6001, 0xecf0, 0xba0a]), Stop::End(End::Faulted(Trap::Undefined)));
 }
 
+/// Found by the emulator: a fault in front of the transmitter's start let the loader print here, and made it wait for ever there.
+#[test]
+fn a_transmitter_that_is_off_keeps_one_byte_and_has_no_room_for_another() {
+    // movw r0, #0x4000; movt r0, #0x4000; movs r1, #65; str r1, [r0]; ldr r2, [r0, #4]
+    let off = [0xf244, 0x0000, 0xf2c4, 0x0000, 0x2141, 0x6001, 0x6842];
+    assert_eq!(registers_after(&off)[2], 1);
+    // movs r3, #1; str r3, [r0, #8] in front of the store
+    let on = [0xf244, 0x0000, 0xf2c4, 0x0000, 0x2141, 0x2301, 0x6083, 0x6001, 0x6842];
+    assert_eq!(registers_after(&on)[2], 0);
+}
+
 /// What the emulator does there: an access is no fault.
 #[test]
 fn reserved_memory_reads_as_zero_and_keeps_nothing() {
