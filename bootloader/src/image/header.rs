@@ -123,6 +123,14 @@ impl<'a> HeaderBytes<'a> {
         if rest.is_empty() { Ok(()) } else { Err(Rejection::BodyLeftOver) }
     }
 
+    /// Reads the manifest and holds it to the format and to what this host expects.
+    #[inline(never)]
+    fn read_acceptable(&self, manifest: &mut Manifest, anchor: &TrustAnchor, expect: &Expectations<'_>) -> Result<(), Rejection> {
+        self.read_manifest(manifest)?;
+        rules::check_format(manifest, expect.slot_size, expect.write_size)?;
+        check_policy(manifest, anchor, expect)
+    }
+
     fn entries(&self) -> &'a [[u8; ENTRY_SIZE]] {
         self.bytes.get(SIGNED_SIZE..CRC_AT).unwrap_or_default().as_chunks().0
     }
@@ -204,16 +212,14 @@ impl Header {
     fn accept(framed: &HeaderBytes<'_>, anchor: &TrustAnchor, expect: &Expectations<'_>, signers: KeySet, digest: Digest) -> Result<Self, Rejection> {
         let mut header = Self { manifest: Manifest::UNREAD, digest, evidence: Evidence::NONE };
         let manifest = &mut header.manifest;
-        // Both lines that hold the counter against the floor believe what was read. An instruction left out of the reading makes it another number, once.
-        let mut misread = 0;
-        for _reading in 0..2 {
-            framed.read_manifest(manifest)?;
-            misread ^= manifest.security_counter;
+        // Twice, from the bytes on: whoever leaves out an instruction of one pass, with a rule or a number in it, meets the other one.
+        for _pass in 0..2 {
+            framed.read_acceptable(manifest, anchor, expect)?;
         }
-        rules::check_format(manifest, expect.slot_size, expect.write_size)?;
-        check_policy(manifest, anchor, expect)?;
         let counted = check_revocations(manifest, anchor, expect.revoked, signers)?;
-        header.evidence.absorb(Shown::Signatures, anchor.missing_from(counted) | misread);
+        let elsewhere =
+            difference(manifest.product.as_bytes(), expect.identity.product.as_bytes()) | lacks_revision(manifest.hw, expect.identity.hardware);
+        header.evidence.absorb(Shown::Signatures, anchor.missing_from(counted) | elsewhere);
         Ok(header)
     }
 
@@ -268,13 +274,18 @@ fn check_signatures(framed: &HeaderBytes<'_>, anchor: &TrustAnchor, revoked: &[K
     if anchor.is_met_by(signers) { Ok(signers) } else { Err(Rejection::TooFewSignatures) }
 }
 
+/// Zero when an image for these revisions, a bit each or none for all, is for this one.
+fn lacks_revision(hw: u32, hardware: u8) -> u32 {
+    let hw = black_box(hw);
+    u32::from(hw != 0) & !hw.checked_shr(u32::from(hardware)).unwrap_or(0)
+}
+
 /// Whether the image is for this host and slot and not below the floor.
 fn check_policy(manifest: &Manifest, anchor: &TrustAnchor, expect: &Expectations<'_>) -> Result<(), Rejection> {
     if manifest.product.as_bytes() != expect.identity.product.as_bytes() {
         return Err(Rejection::WrongProduct);
     }
-    let revision = 1_u32.checked_shl(u32::from(expect.identity.hardware)).unwrap_or(0);
-    if manifest.hw != 0 && manifest.hw & revision == 0 {
+    if manifest.hw != 0 && manifest.hw.checked_shr(u32::from(expect.identity.hardware)).unwrap_or(0) & 1 == 0 {
         return Err(Rejection::WrongHardware);
     }
     let may_lie_here = match expect.slot_use {
@@ -299,4 +310,20 @@ fn check_revocations(manifest: &Manifest, anchor: &TrustAnchor, revoked: &[KeyId
     }
     let counted = signers.without(gone);
     if anchor.is_met_by(counted) { Ok(counted) } else { Err(Rejection::TooFewSignatures) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_line_lacks_a_revision_when_the_mask_has_bits_but_not_that_one() {
+        for hardware in 0..=u8::MAX {
+            assert_eq!(lacks_revision(0, hardware), 0, "no bits stand for every revision");
+            for bit in 0..32 {
+                assert_eq!(lacks_revision(1 << bit, hardware) == 0, bit == hardware, "bit {bit}, revision {hardware}");
+                assert_eq!(lacks_revision(!(1 << bit), hardware) == 0, bit != hardware && hardware < 32, "all but bit {bit}, revision {hardware}");
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The manifest: what a header says about its image, in the order of the encoding.
 
 use core::fmt;
+use core::hint::black_box;
 
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
@@ -210,7 +211,10 @@ impl Manifest {
     pub(super) fn read<'a>(&mut self, body: &'a [u8]) -> Result<&'a [u8], DecodeError> {
         let mut reader = Reader::new(body);
         self.product.read(&mut reader);
-        self.hw = reader.u32();
+        let hw = reader.u32();
+        self.hw = hw;
+        black_box(&*self);
+        self.hw = hw;
         self.version = Version::read(&mut reader);
         self.security_counter = reader.u32();
         self.slot = SlotRule::read(&mut reader);

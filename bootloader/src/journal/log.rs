@@ -50,7 +50,7 @@ struct Log {
 pub enum CommitError {
     /// Somebody else committed since the expected sequence was read.
     Stale,
-    /// The state is impossible under the policy.
+    /// The state is impossible under the policy, or its floor or revoked keys fall behind those of the newest record.
     Impossible,
     /// No sequence is left.
     Exhausted,
@@ -202,7 +202,7 @@ impl Journal {
         }
         let mut bytes = [0; RECORD_SIZE];
         encode(sequence, state, &mut bytes);
-        if Record::decode(&bytes, policy).is_none_or(|record| !record.state.is_as_strict_as(state)) {
+        if Record::decode(&bytes, policy).is_none_or(|record| [state, &self.newest.state].iter().any(|other| !record.state.is_as_strict_as(other))) {
             return Err(CommitError::Impossible);
         }
         let written = self.write_both(storage, &bytes);

@@ -123,8 +123,8 @@ impl State {
     #[must_use]
     #[inline(never)]
     pub const fn new(floor: u32) -> Self {
-        let slots = BySlot { a: SlotState::empty(Reason::None), b: SlotState::empty(Reason::None) };
-        Self { preferred: Slot::A, slots, in_flight: None, floor, revoked: RevokedKeys::NONE, last_revert: None }
+        const EMPTY: SlotState = SlotState::empty(Reason::None);
+        Self { preferred: Slot::A, slots: BySlot { a: EMPTY, b: EMPTY }, in_flight: None, floor, revoked: RevokedKeys::NONE, last_revert: None }
     }
 
     /// The phase of a slot.
@@ -172,9 +172,10 @@ impl State {
         self.slots.a.is_possible(policy) && self.slots.b.is_possible(policy) && no_stranded_preference && in_flight_is_a_trial
     }
 
-    /// Whether floor and revoked keys are those of `other`: the part of a state that no signature vouches for.
+    /// Whether the floor is no lower than that of `other` and no key is missing that `other` has revoked: the part of a state that no signature vouches for.
+    /// A writer only ever appends to the revoked keys.
     pub(super) fn is_as_strict_as(&self, other: &Self) -> bool {
-        self.floor == other.floor && self.revoked == other.revoked
+        self.floor >= other.floor && self.revoked.starts_with(&other.revoked)
     }
 
     /// Writes the state's encoding.
@@ -308,13 +309,17 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_as_strict_as_one_with_its_floor_and_its_revoked_keys_only() {
+    fn a_state_is_as_strict_as_one_with_no_higher_floor_and_no_other_revoked_key() {
         let state = State::new(3);
         let mut revokes = state;
         assert_eq!(revokes.revoked.insert([1; 8]), Ok(()));
         let with_floor = |floor| State { floor, ..state };
         assert!(state.is_as_strict_as(&State { preferred: Slot::B, ..state }));
-        assert!(!state.is_as_strict_as(&revokes) && !revokes.is_as_strict_as(&state));
-        assert!(!state.is_as_strict_as(&with_floor(2)) && !state.is_as_strict_as(&with_floor(4)));
+        assert!(revokes.is_as_strict_as(&revokes) && revokes.is_as_strict_as(&state) && !state.is_as_strict_as(&revokes));
+        assert!(state.is_as_strict_as(&with_floor(2)) && !state.is_as_strict_as(&with_floor(4)));
+        let mut revokes_another = state;
+        assert_eq!(revokes_another.revoked.insert([2; 8]), Ok(()));
+        assert!(!revokes.is_as_strict_as(&revokes_another), "another key");
+        assert!(!with_floor(4).is_as_strict_as(&revokes), "a higher floor makes up for no key");
     }
 }

@@ -6,7 +6,7 @@ mod variant;
 
 use core::fmt::Write as _;
 
-use mps2::board::{Board, Devices};
+use mps2::board::{Board, Claim, Devices};
 use mps2::flash::Flash;
 use mps2::marker::Mark;
 use mps2::memory;
@@ -49,8 +49,6 @@ enum Failure {
     Anchor(AnchorError),
     /// The writer refused, or storage failed.
     Install(InstallError),
-    /// The flash was claimed twice.
-    Claimed,
 }
 
 #[cortex_m_rt::entry]
@@ -58,12 +56,11 @@ fn main() -> ! {
     let variant = Variant::read();
     let mut console = BOARD.console();
     let _ = writeln!(console, "app: start variant={} version={}", variant.behaviour.name(), variant.version);
-    match run(variant) {
+    match run(claim(), variant) {
         Ok(()) => {}
         Err(Failure::Install(error)) => report::refused(console, &error),
         Err(Failure::Handoff(error)) => report::failed(console, &error),
         Err(Failure::Anchor(error)) => report::failed(console, &error),
-        Err(Failure::Claimed) => report::failed(console, &"the flash was claimed twice"),
     }
     let _ = writeln!(console, "app: idle");
     loop {
@@ -71,14 +68,20 @@ fn main() -> ! {
     }
 }
 
+#[expect(unsafe_code, reason = "the one place that claims the flash")]
+fn claim() -> Claim {
+    // SAFETY: only `main` asks, and the start-up code calls it once.
+    unsafe { Claim::new() }
+}
+
 /// Everything that ends in idling; a reset does not come back.
-fn run(variant: Variant) -> Result<(), Failure> {
+fn run(claim: Claim, variant: Variant) -> Result<(), Failure> {
     let handoff = read_handoff()?;
     report::handoff(BOARD.console(), &handoff);
     if is_trial(&handoff) {
         misbehave(variant.behaviour);
     }
-    let (nor, staging) = BOARD.claim_for_application(running_slot(&handoff)).ok_or(Failure::Claimed)?;
+    let (nor, staging) = BOARD.claim_for_application(claim, running_slot(&handoff));
     let mut flash = Flash::new(nor, BOARD.layout());
     let mut crypto = Builtin;
     let mut counter = NoCounter;

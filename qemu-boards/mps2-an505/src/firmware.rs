@@ -1,6 +1,6 @@
 //! What this board is, and where it starts.
 
-use mps2::board::{Board, Devices};
+use mps2::board::{Board, Claim, Devices};
 use mps2::loader::{self, Build};
 use twinslot_bootloader::boot::WatchdogUse;
 use twinslot_bootloader::image::Identity;
@@ -27,7 +27,13 @@ const BUILD: Build<'static> = Build {
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    loader::run(&BOARD, &BUILD)
+    loader::run(&BOARD, claim(), &BUILD)
+}
+
+#[expect(unsafe_code, reason = "the one place that claims the flash")]
+fn claim() -> Claim {
+    // SAFETY: only `main` asks, and the start-up code calls it once.
+    unsafe { Claim::new() }
 }
 
 #[panic_handler]

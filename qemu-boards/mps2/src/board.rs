@@ -1,18 +1,16 @@
 //! A board: where its devices are and how its memory is laid out.
 
-use core::sync::atomic::{AtomicBool, Ordering};
-
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 
-use crate::devices::{Timer, Uart, Watchdog};
+use crate::devices::{Architecture, Protection, Timer, Uart, Watchdog};
 use crate::layout::{Extent, Layout, Memory};
 use crate::marker::Marker;
 use crate::memory::{self, Words};
 use crate::nor::Nor;
 use crate::registers::Registers;
 
-/// Addresses of the devices that the boards use.
+/// Addresses of the devices that the boards use, and whose memory protection unit the processor has.
 #[derive(Debug, Clone, Copy)]
 pub struct Devices {
     /// UART0: the text console.
@@ -23,14 +21,18 @@ pub struct Devices {
     pub timer: usize,
     /// The watchdog.
     pub watchdog: usize,
+    /// The processor's architecture.
+    pub architecture: Architecture,
 }
 
 impl Devices {
     /// MPS2 with application note AN386: a Cortex-M4. Source: Arm DAI 0386, memory map.
-    pub const AN386: Self = Self { console: 0x4000_4000, log: 0x4000_5000, timer: 0x4000_0000, watchdog: 0x4000_8000 };
+    pub const AN386: Self =
+        Self { console: 0x4000_4000, log: 0x4000_5000, timer: 0x4000_0000, watchdog: 0x4000_8000, architecture: Architecture::Armv7M };
 
     /// MPS2 with application note AN505: a Cortex-M33, through the secure aliases. Source: Arm DAI 0505, memory map.
-    pub const AN505: Self = Self { console: 0x5020_0000, log: 0x5020_1000, timer: 0x5000_0000, watchdog: 0x5008_1000 };
+    pub const AN505: Self =
+        Self { console: 0x5020_0000, log: 0x5020_1000, timer: 0x5000_0000, watchdog: 0x5008_1000, architecture: Architecture::Armv8M };
 }
 
 /// A board.
@@ -40,8 +42,21 @@ pub struct Board {
     layout: Layout,
 }
 
-/// Set by the first claim of the flash.
-static CLAIMED: AtomicBool = AtomicBool::new(false);
+/// The right to the flash and to the RAM for images. A program has one.
+#[derive(Debug)]
+pub struct Claim(());
+
+impl Claim {
+    /// The claim of this program.
+    ///
+    /// # Safety
+    /// No other claim was made since the reset.
+    #[expect(unsafe_code, reason = "that main runs once is nothing that the compiler knows")]
+    #[must_use]
+    pub const unsafe fn new() -> Self {
+        Self(())
+    }
+}
 
 impl Devices {
     /// The devices of the board of that name.
@@ -97,6 +112,12 @@ impl Board {
         Watchdog::new(device(self.devices.watchdog))
     }
 
+    /// The memory protection unit.
+    #[must_use]
+    pub const fn protection(&self) -> Protection {
+        Protection::new(device(Protection::ADDRESS), self.devices.architecture)
+    }
+
     /// The reset marker.
     #[must_use]
     pub fn marker(&self) -> Marker<'static> {
@@ -109,25 +130,23 @@ impl Board {
         shared(self.layout.handoff)
     }
 
-    /// The flash and the memory for images, for a loader: only the journal is unlocked, so what it hashes stays what it is. `None` after the first
-    /// claim.
-    pub fn claim_for_loader(&self) -> Option<(Nor<'static>, ImageMemory<'_>)> {
-        let flash = self.claim([Extent::NONE; 2])?;
-        Some((flash, ImageMemory::new(&self.layout)))
+    /// The flash and the memory for images, for a loader: only the journal is unlocked, so what it hashes stays what it is.
+    #[must_use]
+    pub fn claim_for_loader(&self, claim: Claim) -> (Nor<'static>, ImageMemory<'_>) {
+        (self.flash(claim, [Extent::NONE, Extent::NONE]), ImageMemory::new(&self.layout))
     }
 
-    /// The flash and a view of the staging region, for an application: the journal and the slots that do not run are unlocked. `None` after the first
-    /// claim.
-    pub fn claim_for_application(&self, running: Option<Slot>) -> Option<(Nor<'static>, &'static [u8])> {
+    /// The flash and a view of the staging region, for an application: the journal and the slots that do not run are unlocked.
+    #[must_use]
+    pub fn claim_for_application(&self, claim: Claim, running: Option<Slot>) -> (Nor<'static>, &'static [u8]) {
         let unless_running = |slot| if running == Some(slot) { Extent::NONE } else { self.layout.slot(slot) };
-        let flash = self.claim([unless_running(Slot::A), unless_running(Slot::B)])?;
-        Some((flash, constant(&self.layout, self.layout.staging)))
+        let flash = self.flash(claim, [unless_running(Slot::A), unless_running(Slot::B)]);
+        (flash, constant(&self.layout, self.layout.staging))
     }
 
-    fn claim(&self, slots: [Extent; 2]) -> Option<Nor<'static>> {
-        let ([log_0, log_1], [slot_0, slot_1]) = (self.layout.logs, slots);
-        let is_first = !CLAIMED.swap(true, Ordering::Relaxed);
-        is_first.then(|| Nor::new(shared(self.layout.flash), [log_0, log_1, slot_0, slot_1]))
+    fn flash(&self, Claim(()): Claim, [slot_0, slot_1]: [Extent; 2]) -> Nor<'static> {
+        let [log_0, log_1] = self.layout.logs;
+        Nor::new(shared(self.layout.flash), [log_0, log_1, slot_0, slot_1])
     }
 }
 
@@ -156,7 +175,7 @@ impl<'a> ImageMemory<'a> {
     #[expect(unsafe_code, reason = "RAM for images is reached by its address")]
     fn new(layout: &'a Layout) -> Self {
         let Memory { address, size } = layout.image;
-        // SAFETY: a loader is linked into its own RAM, so nothing else uses the RAM for images, and a claim happens once.
+        // SAFETY: a loader is linked into its own RAM, so nothing else uses the RAM for images, and there is one claim.
         Self { layout, ram: unsafe { memory::own_bytes(address, size) } }
     }
 

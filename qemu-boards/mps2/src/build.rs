@@ -118,7 +118,8 @@ fn loader_memory_x(layout: &Layout) -> Result<String, Box<dyn Error>> {
     let statics = ram.base.saturating_add(stack_size);
     Ok(format!(
         "MEMORY\n{{\n  FLASH : ORIGIN = {code:#x}, LENGTH = {:#x}\n  STACK : ORIGIN = {:#x}, LENGTH = {stack_size:#x}\n  \
-         RAM : ORIGIN = {statics:#x}, LENGTH = {LOADER_STATICS:#x}\n}}\n_stack_start = ORIGIN(STACK) + LENGTH(STACK);\n_stack_end = ORIGIN(STACK);\n",
+         RAM : ORIGIN = {statics:#x}, LENGTH = {LOADER_STATICS:#x}\n}}\n_stack_start = ORIGIN(STACK) + LENGTH(STACK);\n_stack_end = ORIGIN(STACK);\n\
+         ASSERT(__edata == __sdata, \"a loader has no data with start values: its start-up code copies none\");\n",
         layout.loader.span.size, ram.base,
     ))
 }

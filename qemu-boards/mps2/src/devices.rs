@@ -1,9 +1,11 @@
-//! The CMSDK peripherals of the MPS2 boards. Source: Arm DDI 0479 (Cortex-M System Design Kit), chapter 4.
+//! The CMSDK peripherals of the MPS2 boards. Source: Arm DDI 0479 (Cortex-M System Design Kit), chapter 4. And the processor's memory protection unit.
 
+mod protection;
 mod timer;
 mod uart;
 mod watchdog;
 
+pub use protection::{Architecture, Protection};
 pub use timer::Timer;
 pub use uart::Uart;
 pub use watchdog::Watchdog;

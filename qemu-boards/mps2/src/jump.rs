@@ -7,7 +7,10 @@ use twinslot_bootloader::load::Bootable;
 /// The vector table offset register. Source: Armv7-M and Armv8-M architecture reference manuals, system control block.
 const VTOR: u32 = 0xe000_ed08;
 
-/// Starts an image: the vector table becomes the image's own, the main stack pointer and the program counter are what its first two words say.
+/// The control register of the memory protection unit. Source: the same, memory protection unit.
+const PROTECTION_CONTROL: u32 = 0xe000_ed94;
+
+/// Starts an image: the memory protection unit is off as after a reset, the vector table becomes the image's own, the main stack pointer and the program counter are what its first two words say.
 ///
 /// Nothing but a [`Bootable`] gets here. An image without firmware comes back, as there is nothing to jump to.
 #[expect(unsafe_code, reason = "control leaves the program")]
@@ -23,6 +26,8 @@ pub(crate) fn jump(image: &Bootable) {
     unsafe {
         core::arch::asm!(
             "str r0, [r1]",
+            "movs r2, #0",
+            "str r2, [r1, {protection}]",
             "dsb",
             "isb",
             "ldr r2, [r0]",
@@ -31,6 +36,7 @@ pub(crate) fn jump(image: &Bootable) {
             "bx r3",
             in("r0") vector_table,
             in("r1") VTOR,
+            protection = const PROTECTION_CONTROL - VTOR,
             options(noreturn),
         )
     }

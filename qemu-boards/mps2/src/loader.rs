@@ -12,7 +12,7 @@ use twinslot_bootloader::journal::Policy;
 use twinslot_bootloader::load::Bootable;
 use twinslot_bootloader::reason::Reason;
 
-use crate::board::Board;
+use crate::board::{Board, Claim};
 use crate::devices::Uart;
 use crate::jump::jump;
 use crate::marker::Mark;
@@ -38,7 +38,8 @@ pub struct Build<'a> {
 }
 
 /// Runs the loader: decide, verify, hand off, jump. Comes back only into [`stop`].
-pub fn run(board: &Board, build: &Build<'_>) -> ! {
+pub fn run(board: &Board, claim: Claim, build: &Build<'_>) -> ! {
+    guard_own_ram(board);
     let reset_cause = board.marker().reset_cause();
     board.marker().leave(Mark::Running);
     let console = board.console();
@@ -61,13 +62,21 @@ pub fn run(board: &Board, build: &Build<'_>) -> ! {
         reset_cause,
     };
     let mut handoff = Handoff::new(anchor, config.layout, reset_cause);
-    let outcome = decide_and_verify(board, &config, &mut crypto, &mut handoff);
+    let outcome = decide_and_verify(board, claim, &config, &mut crypto, &mut handoff);
     publish(board, &handoff);
     match &outcome {
         Outcome::Boot(image) => start(board, console, image, &handoff),
         Outcome::Recover => halt(board, console, handoff.halt_reason),
         Outcome::Halt(reason) => halt(board, console, *reason),
     }
+}
+
+/// Nothing runs from the loader's RAM. A fault that leaves out a return could make a word of the stack an address, and the stack holds bytes of headers
+/// that nobody has verified.
+fn guard_own_ram(board: &Board) {
+    board.protection().forbid_code_in(board.layout().loader);
+    cortex_m::asm::dsb();
+    cortex_m::asm::isb();
 }
 
 /// Stops for good, with the watchdog off: another reset would end here again.
@@ -82,10 +91,8 @@ const fn golden(board: &Board) -> Fallback {
     if board.layout().golden.size == 0 { Fallback::Absent } else { Fallback::Untried }
 }
 
-fn decide_and_verify(board: &Board, config: &Config<'_>, crypto: &mut Compact, handoff: &mut Handoff) -> Outcome {
-    let Some((flash, images)) = board.claim_for_loader() else {
-        return Outcome::Halt(Reason::None);
-    };
+fn decide_and_verify(board: &Board, claim: Claim, config: &Config<'_>, crypto: &mut Compact, handoff: &mut Handoff) -> Outcome {
+    let (flash, images) = board.claim_for_loader(claim);
     let mut ports = Ports {
         storage: &mut ports::Flash::new(flash, board.layout()),
         memory: &mut ports::Memory::new(images, board.layout()),

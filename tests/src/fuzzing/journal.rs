@@ -220,11 +220,12 @@ where
         match outcome {
             Ok(()) => {
                 assert!(wished.is_possible(policy), "an impossible state is committed");
+                assert!(!is_laxer(wished, state.as_ref()), "floor or revoked keys are lost");
                 assert_eq!((after.sequence(), after.state()), (next, Some(wished)));
                 assert!(after.is_clean() || self.is_unreadable(), "the logs do not agree after a commit: {after:?}");
             }
             Err(CommitError::Impossible) => {
-                assert!(!wished.is_possible(policy), "a possible state is refused");
+                assert!(!wished.is_possible(policy) || is_laxer(wished, state.as_ref()), "a possible state is refused");
                 assert_eq!((storage.flash.counters(), after.state().copied()), (before, state));
             }
             Err(error) => {
@@ -248,6 +249,14 @@ where
     fn assert_flash_rules(&self, storage: &SimStorage<WRITE, ERASE>) {
         assert!(storage.flash.breaches().is_empty(), "flash rules broken: {:?}", storage.flash.breaches());
     }
+}
+
+/// Whether a state has a lower floor than the newest record's, or lacks one of its revoked keys in its place.
+fn is_laxer(wished: &State, newest: Option<&State>) -> bool {
+    newest.is_some_and(|newest| {
+        let keeps_keys = newest.revoked.iter().enumerate().all(|(index, key)| wished.revoked.get(index) == Some(key));
+        wished.floor < newest.floor || !keeps_keys
+    })
 }
 
 /// Sequence and state of a valid record, as postcard reads it.

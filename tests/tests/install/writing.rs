@@ -78,11 +78,12 @@ fn an_install_is_refused_before_a_byte_is_written() {
     for (bad, rejection) in refusals {
         assert_refused(&mut host, rejected(rejection), |host| host.install(&bad));
     }
-    let mut state = host.state().expect("a journal");
+    let mut raised = Nor::running(NOR, &image(1));
+    let mut state = raised.state().expect("a journal");
     state.floor = 6;
-    host.set_state(&state);
-    assert_refused(&mut host, rejected(Rejection::BelowFloor), |host| host.install(&image(2)));
-    state.floor = 0;
+    raised.set_state(&state);
+    assert_refused(&mut raised, rejected(Rejection::BelowFloor), |host| host.install(&image(2)));
+    let mut state = host.state().expect("a journal");
     state.revoked.insert(Signer::cheap(1).id(&mut CheapCrypto)).expect("room");
     host.set_state(&state);
     assert_refused(&mut host, rejected(Rejection::TooFewSignatures), |host| host.install(&image(2)));

@@ -141,6 +141,40 @@ fn an_impossible_state_is_never_committed_and_counts_as_torn() {
     assert!(Record::decode(&record((1 << 48) - 1, 1), &POLICY).is_some(), "the greatest sequence");
 }
 
+/// A fault while a writer makes its state from the one that it read could lose floor and revocations, and the record would have a right CRC.
+#[test]
+fn a_commit_that_forgets_the_floor_or_a_revoked_key_of_the_newest_record_is_refused() {
+    let mut storage = SimStorage::<4, 4096>::new(NOR);
+    let mut newest = state(5);
+    for key in [[1; 8], [2; 8]] {
+        newest.revoked.insert(key).expect("there is room");
+    }
+    commit(&mut storage, &newest).expect("good flash");
+    let with_keys = |keys: &[[u8; 8]]| {
+        let mut state = State { revoked: state(0).revoked, ..newest };
+        for key in keys {
+            state.revoked.insert(*key).expect("there is room");
+        }
+        state
+    };
+    let laxer = [
+        ("a lower floor", State { floor: 4, ..newest }),
+        ("no floor", State { floor: 0, ..newest }),
+        ("no revoked key", with_keys(&[])),
+        ("the second key is lost", with_keys(&[[1; 8]])),
+        ("the first key is lost", with_keys(&[[2; 8]])),
+        ("another key in its place", with_keys(&[[1; 8], [3; 8]])),
+        ("a new key does not make up for an old one", State { floor: 6, ..with_keys(&[[1; 8], [3; 8], [4; 8]]) }),
+    ];
+    for (name, laxer) in laxer {
+        let before = storage.flash.counters();
+        assert_eq!(commit(&mut storage, &laxer), Err(CommitError::Impossible), "{name}");
+        assert_eq!(storage.flash.counters(), before, "{name}");
+        assert_eq!(open(&mut storage).state(), Some(&newest), "{name}");
+    }
+    commit(&mut storage, &State { floor: 6, ..with_keys(&[[1; 8], [2; 8], [3; 8]]) }).expect("stricter");
+}
+
 #[test]
 fn whichever_read_or_flush_of_a_commit_fails_it_tells_the_truth_and_loses_nothing() {
     fn check<const WRITE: usize, const ERASE: usize>(geometry: Geometry) {

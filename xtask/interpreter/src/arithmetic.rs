@@ -68,16 +68,19 @@ pub(crate) const fn extended(base: u32, value: u32, extension: Extension) -> u32
 
 /// The result of two or four lanes, and the four GE bits that plain arithmetic sets.
 pub(crate) fn lanes(n: u32, m: u32, lanes: Lanes, arithmetic: Arithmetic) -> (u32, Option<u8>) {
-    let (width, subtracts) = match lanes {
-        Lanes::AddBytes => (8, false),
-        Lanes::SubBytes => (8, true),
-        Lanes::AddHalves => (16, false),
-        Lanes::SubHalves => (16, true),
+    // Which subtract: the lowest one, and the others.
+    let (width, m, subtracts) = match lanes {
+        Lanes::AddBytes => (8, m, [false, false]),
+        Lanes::SubBytes => (8, m, [true, true]),
+        Lanes::AddHalves => (16, m, [false, false]),
+        Lanes::SubHalves => (16, m, [true, true]),
+        Lanes::SubAddExchanged => (16, m.rotate_left(16), [true, false]),
+        Lanes::AddSubExchanged => (16, m.rotate_left(16), [false, true]),
     };
     let (mut result, mut ge) = (0, 0);
     let mut low = 0;
     while low < 32 {
-        let (value, is_ge) = lane(n >> low, m >> low, width, subtracts, arithmetic);
+        let (value, is_ge) = lane(n >> low, m >> low, width, subtracts[usize::from(low > 0)], arithmetic);
         result |= (value & ((1 << width) - 1)) << low;
         let mask = if width == 8 { 1 } else { 3 };
         ge |= (u8::from(is_ge) * mask) << (low / 8);

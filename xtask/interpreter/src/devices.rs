@@ -1,8 +1,9 @@
-//! The devices that a loader touches: UARTs, timer, watchdog, and the system control block. Source: Arm DDI 0479 chapter 4, Armv7-M ARM chapter B3.
+//! The devices that a loader touches: UARTs, timer, watchdog, memory protection, and the system control block. Source: Arm DDI 0479 chapter 4, Armv7-M ARM chapter B3.
 
 use std::collections::BTreeMap;
 
 use crate::Trap;
+use crate::protection::Protection;
 
 const APB: std::ops::Range<u32> = 0x4000_0000..0x4003_0000;
 const SYSTEM: std::ops::Range<u32> = 0xe000_e000..0xe000_f000;
@@ -35,6 +36,7 @@ pub(crate) struct Devices {
     pub(crate) console: Vec<u8>,
     pub(crate) registers: BTreeMap<u32, u32>,
     pub(crate) watchdog_is_locked: bool,
+    pub(crate) protection: Protection,
     /// How many instructions had run when the timer was started, that one included. It stands still all the same, so that runs of different length
     /// leave equal memory behind.
     pub(crate) timer_started: Option<u64>,
@@ -48,7 +50,7 @@ impl Devices {
 
     /// Whether a program can tell no difference.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.registers == other.registers && self.watchdog_is_locked == other.watchdog_is_locked
+        self.registers == other.registers && self.watchdog_is_locked == other.watchdog_is_locked && self.protection == other.protection
     }
 
     /// Whether the floating-point unit answers no access: until a program switches it on. Source: Armv7-M ARM, B3.2.20.
@@ -59,6 +61,7 @@ impl Devices {
     pub(crate) fn read(&self, address: u32) -> u32 {
         match address {
             WATCHDOG_LOCK => self.watchdog_is_locked.into(),
+            _ if Protection::has(address) => self.protection.read(address),
             _ => self.registers.get(&address).copied().unwrap_or(0),
         }
     }
@@ -76,6 +79,7 @@ impl Devices {
             RESET_CONTROL if value >> 16 == RESET_KEY && value & RESET_REQUEST != 0 => return Err(Trap::Reset),
             WATCHDOG_LOCK => self.watchdog_is_locked = value != UNLOCK,
             _ if WATCHDOG.contains(&address) && self.watchdog_is_locked => {}
+            _ if Protection::has(address) => self.protection.write(address, value),
             _ => {
                 self.registers.insert(address, value);
             }

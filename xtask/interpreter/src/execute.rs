@@ -2,6 +2,7 @@
 
 use crate::Trap;
 use crate::arithmetic::{add, extended, lanes, logical, shifted};
+use crate::dsp::{self, Operands};
 use crate::machine::{Machine, index};
 use crate::op::{Alu, Kind, LR, Op, SP, Sets};
 
@@ -85,7 +86,14 @@ impl Machine {
             Kind::FloatingPoint => return Err(Trap::Unknown),
             Kind::ReadSpecial => self.read_special(op)?,
             Kind::WriteSpecial => self.write_special(op)?,
-            Kind::LongUnsigned | Kind::LongUnsignedAdd | Kind::LongUnsignedAddAdd | Kind::LongSigned | Kind::LongSignedAdd => self.multiply_long(op),
+            Kind::LongUnsigned
+            | Kind::LongUnsignedAdd
+            | Kind::LongUnsignedAddAdd
+            | Kind::LongSigned
+            | Kind::LongSignedAdd
+            | Kind::LongHalvesAdd
+            | Kind::LongSumOfProducts
+            | Kind::LongDifferenceOfProducts => self.multiply_long(op),
             _ => {
                 let value = self.computed(op);
                 self.set(op.d, value);
@@ -146,8 +154,11 @@ impl Machine {
             Kind::Multiply => n.wrapping_mul(m),
             Kind::MultiplyAdd => a.wrapping_add(n.wrapping_mul(m)),
             Kind::MultiplySubtract => a.wrapping_sub(n.wrapping_mul(m)),
-            Kind::MultiplyHalves => halves_product(n, m, op.amount),
-            Kind::MultiplyHalvesAdd => a.wrapping_add(halves_product(n, m, op.amount)),
+            Kind::Dsp(dsp) => {
+                let (value, overflow) = dsp::computed(dsp, op, Operands { n, m, a });
+                self.processor.saturated |= overflow;
+                value
+            }
             Kind::DivideUnsigned => n.checked_div(m).unwrap_or(0),
             Kind::DivideSigned if m == 0 => 0,
             Kind::DivideSigned => n.cast_signed().wrapping_div(m.cast_signed()).cast_unsigned(),
@@ -192,6 +203,9 @@ impl Machine {
             Kind::LongUnsignedAdd => unsigned.wrapping_add(both),
             Kind::LongUnsignedAddAdd => unsigned + u64::from(low) + u64::from(high),
             Kind::LongSigned => signed,
+            Kind::LongHalvesAdd => both.wrapping_add_signed(dsp::half_product(op, n, m)),
+            Kind::LongSumOfProducts => both.wrapping_add_signed(dsp::long_product(op, n, m, false)),
+            Kind::LongDifferenceOfProducts => both.wrapping_add_signed(dsp::long_product(op, n, m, true)),
             _ => signed.wrapping_add(both),
         };
         self.set(op.d, value as u32);
@@ -210,7 +224,7 @@ impl Machine {
 
     fn read_special(&mut self, op: &Op) -> Result<(), Trap> {
         let value = match op.imm {
-            0..=3 => self.processor.flags() << 28 | u32::from(self.processor.ge) << 16,
+            0..=3 => self.processor.flags() << 28 | u32::from(self.processor.saturated) << 27 | u32::from(self.processor.ge) << 16,
             5..=7 | 9 | 16..=20 => 0,
             8 => self.r(SP),
             _ => return Err(Trap::Unknown),
@@ -228,6 +242,7 @@ impl Machine {
                     self.processor.zero = value >> 30 & 1 == 1;
                     self.processor.carry = value >> 29 & 1 == 1;
                     self.processor.overflow = value >> 28 & 1 == 1;
+                    self.processor.saturated = value >> 27 & 1 == 1;
                 }
                 if op.amount & 1 != 0 {
                     self.processor.ge = (value >> 16 & 0xf) as u8;
@@ -240,12 +255,6 @@ impl Machine {
         }
         Ok(())
     }
-}
-
-const fn halves_product(n: u32, m: u32, which: u8) -> u32 {
-    let n = if which & 2 != 0 { (n >> 16) as i16 } else { n as i16 };
-    let m = if which & 1 != 0 { (m >> 16) as i16 } else { m as i16 };
-    (n as i32 * m as i32).cast_unsigned()
 }
 
 const fn mask(width: u32) -> u32 {

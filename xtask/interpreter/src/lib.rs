@@ -7,12 +7,14 @@
 mod arithmetic;
 mod decode;
 mod devices;
+mod dsp;
 mod execute;
 mod fault;
 mod known;
 mod machine;
 mod memory;
 mod op;
+mod protection;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -24,7 +26,7 @@ pub use machine::{End, Machine, Snapshot, Stop};
 /// Why an instruction does not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trap {
-    /// No memory there.
+    /// No memory there, or none that this access is allowed to.
     Memory,
     /// An address that this instruction wants aligned.
     Unaligned,

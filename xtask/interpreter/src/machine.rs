@@ -8,6 +8,7 @@ use crate::Trap;
 use crate::decode::{decode, is_wide};
 use crate::memory::{Contents, Memory, Words};
 use crate::op::{Kind, LR, Op, PC, SINK, SP, ZERO};
+use crate::protection::Access;
 
 /// The processor's registers, without those that nothing here uses.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,8 @@ pub(crate) struct Processor {
     pub(crate) zero: bool,
     pub(crate) carry: bool,
     pub(crate) overflow: bool,
+    /// Q: something did not fit since a program cleared it.
+    pub(crate) saturated: bool,
     pub(crate) ge: u8,
     /// ITSTATE.
     pub(crate) it: u8,
@@ -30,19 +33,19 @@ impl Processor {
         let mut r = [0; 32];
         r[SP as usize] = stack & !3;
         r[LR as usize] = u32::MAX;
-        Self { r, pc: start & !1, negative: false, zero: true, carry: false, overflow: false, ge: 0, it: 0, exclusive: false }
+        Self { r, pc: start & !1, negative: false, zero: true, carry: false, overflow: false, saturated: false, ge: 0, it: 0, exclusive: false }
     }
 
     /// Whether the program can tell no difference.
     fn is_same(&self, other: &Self) -> bool {
-        let rest = |own: &Self| (own.pc, own.negative, own.zero, own.carry, own.overflow, own.ge, own.it, own.exclusive);
+        let rest = |own: &Self| (own.pc, own.flags(), own.saturated, own.ge, own.it, own.exclusive);
         self.r[..PC as usize] == other.r[..PC as usize] && rest(self) == rest(other)
     }
 
     /// Of what [`Self::is_same`] looks at.
     fn hash(&self, hasher: &mut DefaultHasher) {
         self.r[..PC as usize].hash(hasher);
-        (self.pc, self.flags(), self.ge, self.it, self.exclusive).hash(hasher);
+        (self.pc, self.flags(), self.saturated, self.ge, self.it, self.exclusive).hash(hasher);
     }
 
     /// Negative, zero, carry, overflow, in the bits 3 to 0.
@@ -256,8 +259,8 @@ impl Machine {
             }
             let stepped = match table.get(self.processor.pc as usize / 2) {
                 Some(op) if op.kind == Kind::Landmark => return Stop::Landmark,
-                Some(op) if !self.memory.code_is_written => self.step(op),
-                _ => self.fetch_from_memory().and_then(|op| self.step(&op)),
+                Some(op) if self.memory.is_plain() => self.step(op),
+                _ => self.step_from_memory(),
             };
             if let Err(trap) = stepped {
                 return Stop::End(self.end(trap));
@@ -306,7 +309,7 @@ impl Machine {
 
     fn fetch(&self) -> Result<Op, Trap> {
         match self.table.get(self.processor.pc as usize / 2) {
-            Some(op) if !self.memory.code_is_written => Ok(*op),
+            Some(op) if self.memory.is_plain() => Ok(*op),
             _ => self.fetch_from_memory(),
         }
     }
@@ -322,9 +325,39 @@ impl Machine {
         if self.is_image(address) || address >= FIRST_DEVICE {
             return Err(Trap::Memory);
         }
-        let first = self.memory.half(address)? as u16;
-        let second = if is_wide(first) { self.memory.half(address.wrapping_add(2))? as u16 } else { 0 };
+        let first = self.fetched(address)?;
+        let second = if is_wide(first) { self.fetched(address.wrapping_add(2))? } else { 0 };
         Ok(decode(address, first, second))
+    }
+
+    fn fetched(&self, address: u32) -> Result<u16, Trap> {
+        if !self.memory.devices.protection.allows(address, Access::Fetch) {
+            return Err(Trap::Memory);
+        }
+        self.memory.half(address).map(|half| half as u16)
+    }
+
+    #[inline(never)]
+    fn step_from_memory(&mut self) -> Result<(), Trap> {
+        let op = self.fetch_from_memory()?;
+        self.processor.r[PC as usize] = self.processor.pc.wrapping_add(4);
+        if self.memory.devices.protection.is_strict() && !self.is_allowed(&op) {
+            return Err(Trap::Memory);
+        }
+        self.step(&op)
+    }
+
+    /// Whether the memory protection unit lets an instruction's loads and stores through. Its first and its last byte stand for all of them, and a
+    /// condition that does not hold for none.
+    fn is_allowed(&self, op: &Op) -> bool {
+        if self.processor.it != 0 && !self.passes(self.processor.it >> 4) {
+            return true;
+        }
+        let access = if op.kind.stores() { Access::Store } else { Access::Load };
+        self.access(op).is_none_or(|(address, size)| {
+            let last = address.wrapping_add(size.max(1) - 1);
+            [address, last].into_iter().all(|address| self.memory.devices.protection.allows(address, access))
+        })
     }
 
     fn advance_it(&mut self) {

@@ -134,6 +134,7 @@ impl Memory {
         self.written.hash(hasher);
         self.devices.registers.hash(hasher);
         self.devices.watchdog_is_locked.hash(hasher);
+        self.devices.protection.hash(hasher);
     }
 
     /// Takes over some words of another state's RAM.
@@ -158,6 +159,12 @@ impl Memory {
     /// Whether the flash of two states of one machine holds the same.
     pub(crate) fn has_same_flash(&self, other: &Self) -> bool {
         self.written.range(FLASH).eq(other.written.range(FLASH))
+    }
+
+    /// Whether the loader's code runs as it was decoded, and its loads and stores reach whatever is there.
+    #[inline(always)]
+    pub(crate) const fn is_plain(&self) -> bool {
+        !self.code_is_written && !self.devices.protection.is_strict()
     }
 
     /// All bytes of the flash that the machine started with, as they are now.

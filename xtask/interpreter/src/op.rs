@@ -138,14 +138,16 @@ pub(crate) enum Kind {
     Multiply,
     MultiplyAdd,
     MultiplySubtract,
-    /// `amount` bit 1: upper half of n, bit 0: upper half of m.
-    MultiplyHalves,
-    MultiplyHalvesAdd,
     LongUnsigned,
     LongUnsignedAdd,
     LongUnsignedAddAdd,
     LongSigned,
     LongSignedAdd,
+    /// `amount` as in [`Dsp::Halves`].
+    LongHalvesAdd,
+    /// `amount` as in [`Dsp::SumOfProducts`].
+    LongSumOfProducts,
+    LongDifferenceOfProducts,
     DivideUnsigned,
     DivideSigned,
     /// d = n + m rotated by `amount` and extended.
@@ -159,6 +161,7 @@ pub(crate) enum Kind {
     FieldUnsigned,
     FieldSigned,
     FieldInsert,
+    Dsp(Dsp),
     /// Four or two lanes; sets or saturates.
     Lanes(Lanes, Arithmetic),
     Select,
@@ -176,6 +179,13 @@ pub(crate) enum Kind {
     Skipped,
     /// None of the machine's: where runs are looked at.
     Landmark,
+}
+
+impl Kind {
+    /// Whether it writes memory, of those that reach it.
+    pub(crate) const fn stores(self) -> bool {
+        matches!(self, Self::Store(_) | Self::StoreDouble | Self::StoreExclusive(_) | Self::StoreIncrement | Self::StoreDecrement)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,12 +221,42 @@ pub(crate) enum Extension {
     UnsignedBytes,
 }
 
+/// The DSP extension: what writes d and may set Q.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dsp {
+    /// n shifted by `amount` where it fits imm bits, else the nearest number: of all 32 bits, or of either half alone.
+    SaturateSigned,
+    SaturateUnsigned,
+    SaturateHalvesSigned,
+    SaturateHalvesUnsigned,
+    /// m plus or minus n or its double, or the nearest number.
+    Add,
+    Sub,
+    AddDouble,
+    SubDouble,
+    /// The product of two halves, plus a; `amount` bit 1: upper half of n, bit 0: upper half of m.
+    Halves,
+    /// The upper 32 of the 48 bits of n times a half of m, plus a; `amount`: the upper half.
+    WordAndHalf,
+    /// Of the lower and of the upper halves, plus a; `amount`: those of m are exchanged.
+    SumOfProducts,
+    DifferenceOfProducts,
+    /// The upper half of a and zeros, plus or minus n times m; `amount`: rounded.
+    TopAdd,
+    TopSub,
+    /// Of four bytes, plus a.
+    AbsoluteDifferences,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lanes {
     AddBytes,
     SubBytes,
     AddHalves,
     SubHalves,
+    /// The halves of m are exchanged; the sum is the upper one, or the lower one.
+    SubAddExchanged,
+    AddSubExchanged,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

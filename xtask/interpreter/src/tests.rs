@@ -208,3 +208,135 @@ fn a_power_cycle_keeps_the_flash_and_nothing_else() {
     machine.power_cycle();
     assert_eq!((machine.flash()[0], machine.bytes(0x2000_0000..0x2000_0001)[0], machine.pc()), (7, 0, START));
 }
+
+/// Sets r4 to the registers of the memory protection unit and puts `movs r6, #1; bx lr` at the start of RAM, which r5 gets with the Thumb bit.
+const PROTECTED_PROGRAM: [u16; 14] = [
+    0xf64e, 0x5490, // movw r4, #0xed90
+    0xf2ce, 0x0400, // movt r4, #0xe000
+    0xf04f, 0x5500, // mov.w r5, #0x2000_0000
+    0xf242, 0x6001, // movw r0, #0x2601
+    0xf2c4, 0x7070, // movt r0, #0x4770
+    0x6028, // str r0, [r5]
+    0x3501, // adds r5, #1
+    0x2600, // movs r6, #0
+    0xbf00, // nop
+];
+
+/// `str`s the words to the unit's base, attributes and control.
+fn protected(base: u32, attributes: u32, control: u32) -> Vec<u16> {
+    let load = |register: u16, value: u32| {
+        let (low, high) = (value as u16, (value >> 16) as u16);
+        let split = |half: u16| (half >> 12 | (half >> 11 & 1) << 10, (half >> 8 & 7) << 12 | register << 8 | half & 0xff);
+        let ((low_0, low_1), (high_0, high_1)) = (split(low), split(high));
+        [0xf240 | low_0, low_1, 0xf2c0 | high_0, high_1]
+    };
+    let stores = [0x60e0, 0x6121, 0x6062]; // str r0, [r4, #12]; str r1, [r4, #16]; str r2, [r4, #4]
+    [&PROTECTED_PROGRAM[..], &load(0, base), &load(1, attributes), &load(2, control), &stores].concat()
+}
+
+const BLX_R5: u16 = 0x47a8;
+const ALWAYS: u32 = 5;
+const RAM_REGION: u32 = 0x2000_0010;
+const NEVER_EXECUTED: u32 = 0x1303_001b;
+
+#[test]
+fn nothing_runs_from_a_region_of_the_protection_unit_that_says_so() {
+    let with_call = |attributes, control| [protected(RAM_REGION, attributes, control), vec![BLX_R5, BRANCH_TO_ITSELF]].concat();
+    assert_eq!(end_of(&with_call(NEVER_EXECUTED, ALWAYS)), Stop::End(End::Faulted(Trap::Memory)));
+    for harmless in [with_call(NEVER_EXECUTED, 4), with_call(NEVER_EXECUTED & !1, ALWAYS), with_call(NEVER_EXECUTED & !(1 << 28), ALWAYS)] {
+        let mut machine = machine(&harmless);
+        assert!(matches!(machine.run(1000, None), Stop::End(End::Resting(_))), "{:?}", machine.registers());
+        assert_eq!(machine.registers()[6], 1, "the program in RAM ran");
+    }
+}
+
+#[test]
+fn a_region_without_access_refuses_loads_and_stores_but_not_beside_it() {
+    // ldr r3, [r5, #3]: 0x2000_0004; str r3, [r5, #3]
+    let (load, store) = ([0xf8d5, 0x3003], [0xf8c5, 0x3003]);
+    let after = |attributes, access: [u16; 2]| end_of(&[protected(RAM_REGION, attributes, ALWAYS), access.to_vec(), vec![BRANCH_TO_ITSELF]].concat());
+    let (none, read_only, full) = (0x0003_001b, 0x0603_001b, 0x0303_001b);
+    assert_eq!(after(none, load), Stop::End(End::Faulted(Trap::Memory)));
+    assert_eq!(after(read_only, store), Stop::End(End::Faulted(Trap::Memory)));
+    for harmless in [after(read_only, load), after(full, store), after(none | 0xff << 8, load)] {
+        assert!(matches!(harmless, Stop::End(End::Resting(_))), "{harmless:?}");
+    }
+}
+
+#[test]
+fn without_a_background_the_protection_unit_lets_nothing_run_but_regions() {
+    let program = [protected(RAM_REGION, 0x0303_001b, 1), vec![BLX_R5, BRANCH_TO_ITSELF]].concat();
+    assert_eq!(end_of(&program), Stop::End(End::Faulted(Trap::Memory)), "the code has no region");
+    // 4 MiB from 0 on, region 1.
+    let mut unit = crate::protection::Protection::default();
+    for (register, value) in [(0xe000_ed9c, 0x11), (0xe000_eda0, 0x0302_002b), (0xe000_ed94, 1)] {
+        unit.write(register, value);
+    }
+    assert!(unit.allows(0x40, crate::protection::Access::Fetch) && !unit.allows(0x2000_0000, crate::protection::Access::Load));
+    assert_eq!((unit.read(0xe000_ed98), unit.read(0xe000_ed9c), unit.read(0xe000_eda0), unit.read(0xe000_ed90)), (1, 1, 0x0302_002b, 0x800));
+}
+
+#[test]
+fn what_does_not_fit_saturates_and_is_remembered() {
+    // mov.w r0, #0x100; ssat r1, #8, r0; usat r2, #5, r0, asr #4; mrs r3, apsr; usat r4, #9, r0; mvn r5, #0; usat r6, #3, r5
+    let program = [0xf44f, 0x7080, 0xf300, 0x0107, 0xf3a0, 0x1205, 0xf3ef, 0x8300, 0xf380, 0x0409, 0xf06f, 0x0500, 0xf385, 0x0603];
+    let registers = registers_after(&program);
+    assert_eq!((registers[1], registers[2]), (0x7f, 0x10));
+    assert_eq!(registers[3] >> 27 & 1, 1, "Q");
+    assert_eq!((registers[4], registers[6]), (0x100, 0));
+    // mov.w r0, #0x7fff_ffff; movs r1, #1; qadd r2, r1, r0; qdsub r3, r1, r0; mrs r4, apsr
+    let registers = registers_after(&[0xf06f, 0x4000, 0x2101, 0xfa80, 0xf281, 0xfa80, 0xf3b1, 0xf3ef, 0x8400]);
+    assert_eq!((registers[2], registers[3]), (0x7fff_ffff, 0x8000_0002_u32), "1 - sat(2 * greatest) = 1 - greatest");
+    assert_eq!(registers[4] >> 27 & 1, 1, "Q");
+    // movw r0, #0x7f80; movt r0, #0xff00; ssat16 r1, #8, r0; usat16 r2, #8, r0
+    let registers = registers_after(&[0xf647, 0x7080, 0xf6cf, 0x7000, 0xf320, 0x0107, 0xf3a0, 0x0208]);
+    assert_eq!((registers[1], registers[2]), (0xff80_007f, 0x0000_00ff));
+}
+
+#[test]
+fn the_second_set_of_floating_point_instructions_is_undefined() {
+    assert_eq!(end_of(&[0xfc00, 0x3aa3]), Stop::End(End::Faulted(Trap::Undefined)));
+}
+
+/// Each by the pseudocode of its page, worked out by hand.
+#[test]
+fn products_of_halves_are_added_and_subtracted() {
+    // movw r0, #3; movt r0, #0xfffe; movw r1, #5; movt r1, #7: (-2, 3) and (7, 5); movs r2, #1
+    let start = [0xf240, 0x0003, 0xf6cf, 0x70fe, 0xf240, 0x0105, 0xf2c0, 0x0107, 0x2201];
+    let after = |instruction: [u16; 2]| registers_after(&[&start[..], &instruction].concat());
+    let signed = |value: i32| value.cast_unsigned();
+    let three = [
+        // smuad; smuadx; smlad with r2; smusd; smusdx
+        ([0xfb20, 0xf301], 15 - 14),
+        ([0xfb20, 0xf311], 21 - 10),
+        ([0xfb20, 0x2301], 15 - 14 + 1),
+        ([0xfb40, 0xf301], 15 + 14),
+        ([0xfb40, 0xf311], 21 + 10),
+        // smulwb, smulwt: r0 is -131,069
+        ([0xfb30, 0xf301], -10),
+        ([0xfb30, 0xf311], -14),
+        // smmul, smmla with r2, smmls with r2, -131,069 times 458,757 is -14 * 2^32 + 720,911
+        ([0xfb50, 0xf301], -14),
+        ([0xfb50, 0x2301], -13),
+        ([0xfb60, 0x2301], 1 + 13),
+        // smulbt; smlatb with r2
+        ([0xfb10, 0xf311], 21),
+        ([0xfb10, 0x2321], -10 + 1),
+    ];
+    for (instruction, value) in three {
+        assert_eq!(after(instruction)[3], signed(value), "{instruction:x?}");
+    }
+    // usad8 r3, r0, r1: 3-5, 0-0, 0xfe-7, 0xff-0
+    assert_eq!(after([0xfb70, 0xf301])[3], 2 + 247 + 255);
+    // smlald r2, r3, r0, r1 with r3:r2 = 1; smlsldx; smlalbt
+    assert_eq!(after([0xfbc0, 0x23c1])[2], 2);
+    assert_eq!(after([0xfbd0, 0x23d1])[2], 32);
+    assert_eq!(after([0xfbc0, 0x2391])[2], 22);
+}
+
+#[test]
+fn halves_are_exchanged_before_they_are_added_and_subtracted() {
+    // movw r0, #3; movt r0, #10; movw r1, #5; movt r1, #1; sasx r2, r0, r1; ssax r3, r0, r1
+    let registers = registers_after(&[0xf240, 0x0003, 0xf2c0, 0x000a, 0xf240, 0x0105, 0xf2c0, 0x0101, 0xfaa0, 0xf201, 0xfae0, 0xf301]);
+    assert_eq!((registers[2], registers[3]), (15 << 16 | 2, 5 << 16 | 4));
+}

@@ -106,8 +106,9 @@ impl Scope {
             Self::Everything => true,
             Self::AllCode => trial.owner != Owner::CryptoCrate || matches!(trial.kind, Kind::First | Kind::Later),
             Self::OurCode => is_ours && is_single,
-            Self::BehindSignature => is_ours && is_behind_signature,
-            Self::SinglesBehindSignature => is_ours && is_behind_signature && is_single,
+            // What reads the journal reads the header as well: where it is always left out, its first execution says nothing.
+            Self::BehindSignature => is_ours && (is_behind_signature || trial.kind == Kind::Every),
+            Self::SinglesBehindSignature => is_ours && (is_behind_signature && is_single || trial.kind == Kind::Every),
         }
     }
 }
@@ -286,7 +287,7 @@ impl<'a> Attack<'a> {
         choose(&numbers, CHOSEN_IN_CRYPTO).into_iter().map(|number| self.later(Kind::Later, Fault::One(number), number)).collect()
     }
 
-    /// Executions in our own code behind the first one of each address. What reads a counter that is good for nothing runs once a byte: none is left out.
+    /// Executions in our own code behind the first one of each address. What reads a field that is to be refused runs once a byte: none is left out.
     fn later_in_ours(&self) -> Vec<Trial> {
         let first: HashSet<u64> = self.reference.visits().iter().map(|visit| visit.first).collect();
         let mut numbers = self.numbers(|owner| owner == Owner::Ours);
@@ -295,7 +296,7 @@ impl<'a> Attack<'a> {
             Extent::Full => (numbers.clone(), choose(&numbers, CHOSEN_PAIRS)),
             Extent::Short => {
                 let chosen = choose(&numbers, CHOSEN_IN_OURS);
-                let reads = |number: &u64| self.case.flaw == Flaw::BelowFloor && self.owners.is_reader(self.reference.address(*number));
+                let reads = |number: &u64| self.case.flaw.is_in_a_field() && self.owners.is_reader(self.reference.address(*number));
                 let alone: BTreeSet<u64> = numbers.iter().copied().filter(reads).chain(chosen.iter().copied()).collect();
                 (alone.into_iter().collect(), chosen)
             }

@@ -1,7 +1,7 @@
 //! The hosts of the campaign: a board with one image that its loader must refuse.
 //!
-//! All images are one image, signed by key one, with a payload of a few bytes. What is wrong with it is done to the flash afterwards, so that all of
-//! them have the header digest that the journal knows.
+//! All images are one image with a payload of a few bytes, signed by key one. A flaw that a signature can cover is signed; any other one is done to the
+//! flash afterwards, so that all images have the header digest that the journal knows.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,10 @@ pub(super) enum Flaw {
     UnknownKey,
     /// One bit of the payload is flipped under a good header.
     FlippedPayload,
+    /// The image is for another product.
+    OtherProduct,
+    /// The image is for another revision of the board.
+    OtherHardware,
     /// The security counter is below the floor that is compiled into the loader.
     BelowFloor,
     /// The security counter is below the floor that the journal has reached. Whoever makes the journal unreadable is rid of that floor, by design
@@ -58,8 +62,16 @@ pub(super) struct Case {
 }
 
 impl Flaw {
-    const ALL: [Self; 6] =
-        [Self::BadSignature, Self::ZeroSignature, Self::UnknownKey, Self::FlippedPayload, Self::BelowFloor, Self::BelowJournalFloor];
+    const ALL: [Self; 8] = [
+        Self::BadSignature,
+        Self::ZeroSignature,
+        Self::UnknownKey,
+        Self::FlippedPayload,
+        Self::OtherProduct,
+        Self::OtherHardware,
+        Self::BelowFloor,
+        Self::BelowJournalFloor,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -67,9 +79,16 @@ impl Flaw {
             Self::ZeroSignature => "zero-signature",
             Self::UnknownKey => "unknown-key",
             Self::FlippedPayload => "flipped-payload",
+            Self::OtherProduct => "other-product",
+            Self::OtherHardware => "other-hardware",
             Self::BelowFloor => "below-floor",
             Self::BelowJournalFloor => "below-journal-floor",
         }
+    }
+
+    /// Whether one field of the manifest is all that is wrong: whoever has it read as something else has a good image.
+    pub(super) const fn is_in_a_field(self) -> bool {
+        matches!(self, Self::OtherProduct | Self::OtherHardware | Self::BelowFloor)
     }
 
     /// Why the loader halts without a fault. With a newer image that is gone, what it says is that the preferred slot holds none.
@@ -78,6 +97,8 @@ impl Flaw {
             Self::BadSignature | Self::ZeroSignature => Rejection::BadSignature,
             Self::UnknownKey => Rejection::TooFewSignatures,
             Self::FlippedPayload => Rejection::DigestMismatch,
+            Self::OtherProduct => Rejection::WrongProduct,
+            Self::OtherHardware => Rejection::WrongHardware,
             Self::BelowFloor => Rejection::BelowFloor,
             Self::BelowJournalFloor => Rejection::WrongMagic,
         }
@@ -108,6 +129,11 @@ impl Case {
     pub(super) fn all() -> Vec<Self> {
         let cases = Standing::BOTH.into_iter().flat_map(|standing| Flaw::ALL.map(|flaw| Self { flaw, standing }));
         cases.filter(|case| case.flaw != Flaw::BelowJournalFloor || case.standing == Standing::Trial).collect()
+    }
+
+    /// Whether the short campaign attacks this host: what refuses a field of an image on trial is what refuses it of a confirmed one, and one field shows it.
+    pub(super) fn is_in_short(self) -> bool {
+        self.standing == Standing::Confirmed || !matches!(self.flaw, Flaw::OtherProduct | Flaw::OtherHardware)
     }
 
     /// Whether a bypass on this host fails the campaign.
@@ -186,7 +212,7 @@ impl Supply {
             Flaw::ZeroSignature => patch::set_signature(&mut flash, header, &[0; patch::SIGNATURE])?,
             Flaw::FlippedPayload => patch::flip_payload(&mut flash, header)?,
             Flaw::BelowJournalFloor => patch::erase(&mut flash, self.fixture.layout().slot_b)?,
-            Flaw::UnknownKey | Flaw::BelowFloor => {}
+            Flaw::UnknownKey | Flaw::OtherProduct | Flaw::OtherHardware | Flaw::BelowFloor => {}
         }
         self.with_loader(case.anchor(), flash)
     }
@@ -201,6 +227,8 @@ impl Supply {
                 Flash { b: Some(b), confirmed: Some(Slot::B), ..flash }
             }
             Flaw::UnknownKey => Flash { a: Some(Image { signers: &[Key::Three], ..IMAGE }), ..flash },
+            Flaw::OtherProduct => Flash { a: Some(Image { product: Product::Other, ..IMAGE }), ..flash },
+            Flaw::OtherHardware => Flash { a: Some(Image { hardware: Hardware::OtherRevision, ..IMAGE }), ..flash },
             _ => flash,
         };
         self.assemble(&case.to_string().replace('/', "-"), &flash)

@@ -45,7 +45,7 @@ const WEAKENED: [Weakened; 2] = [
         flaw: Flaw::FlippedPayload,
         attacks: &[(Standing::Confirmed, &[Kind::First, Kind::Pair]), (Standing::Trial, &[Kind::First, Kind::Every])],
     },
-    Weakened { variant: "counter-read-once", flaw: Flaw::BelowFloor, attacks: &[(Standing::Confirmed, &[Kind::Later])] },
+    Weakened { variant: "manifest-read-once", flaw: Flaw::BelowFloor, attacks: &[(Standing::Confirmed, &[Kind::Later])] },
 ];
 
 /// Faults that are tried in QEMU as well, a host: of those at first executions, where a breakpoint finds the moment.
@@ -82,7 +82,10 @@ pub(crate) fn glitch(workspace: &Workspace, request: &Request) -> Result<String>
     if let Some(replay) = &request.replay {
         return Replay::parse(replay)?.run(&mut supply);
     }
-    let cases = request.host.as_deref().map_or_else(|| Ok(Case::all()), |name| Case::named(name).map(|case| vec![case]))?;
+    let cases = match &request.host {
+        Some(name) => vec![Case::named(name)?],
+        None => Case::all().into_iter().filter(|case| request.extent == Extent::Full || case.is_in_short()).collect(),
+    };
     let of_weakened = WEAKENED.iter().map(|build| weakened_bypasses(workspace, &hosttool, build)).sum::<Result<u64>>()?;
     let mut compared = check_good_images(&mut supply)?;
     let mut results = Vec::new();

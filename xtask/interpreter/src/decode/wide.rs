@@ -22,9 +22,11 @@ pub(super) fn decode(address: u32, first: u32, second: u32) -> Op {
     }
 }
 
-/// This board's processor has no coprocessor but the floating-point unit.
+/// This board's processor has no coprocessor but the floating-point unit, and that one no instruction of the second set. Source: Armv7-M architecture
+/// reference manual, A6.4 to A6.7.
 fn coprocessor(first: u32, second: u32) -> Op {
     match bits(second, 8, 4) {
+        10 | 11 if bits(first, 12, 1) == 1 => undefined(4),
         10 if is_transfer(first) => transfer(bits(second, 12, 4) << 1 | bits(first, 6, 1), bits(second, 0, 8), 32),
         11 if is_transfer(first) => transfer(bits(second, 12, 4) | bits(first, 6, 1) << 4, bits(second, 1, 7), 16),
         10 | 11 => Op::new(Kind::FloatingPoint, 4),

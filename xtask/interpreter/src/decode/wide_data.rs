@@ -1,7 +1,7 @@
 //! 32-bit encodings: arithmetic.
 
 use super::{bits, literal_base, register as number, undefined, unknown};
-use crate::op::{Alu, Arithmetic, Extension, Kind, Lanes, Op, PC, SINK, Sets, Shift, ZERO};
+use crate::op::{Alu, Arithmetic, Dsp, Extension, Kind, Lanes, Op, PC, SINK, Sets, Shift, ZERO};
 
 /// The operation of a data-processing code; `None` for one that is not of this architecture.
 fn operation(first: u32, d: u8) -> Option<(Alu, u8, u8, Sets)> {
@@ -102,7 +102,12 @@ pub(super) fn plain_immediate(address: u32, first: u32, second: u32) -> Op {
             if top < low { unknown(4) } else { Op { n: if n == PC { ZERO } else { n }, ..insert } }
         }
         0b11100 => field(Kind::FieldUnsigned, bits(second, 0, 5) + 1),
-        0b10000 | 0b10010 | 0b11000 | 0b11010 => unknown(4),
+        0b10000 => field(Kind::Dsp(Dsp::SaturateSigned), bits(second, 0, 5) + 1),
+        0b10010 if low == 0 => field(Kind::Dsp(Dsp::SaturateHalvesSigned), bits(second, 0, 4) + 1),
+        0b10010 => Op { shift: Shift::Asr, ..field(Kind::Dsp(Dsp::SaturateSigned), bits(second, 0, 5) + 1) },
+        0b11000 => field(Kind::Dsp(Dsp::SaturateUnsigned), bits(second, 0, 5)),
+        0b11010 if low == 0 => field(Kind::Dsp(Dsp::SaturateHalvesUnsigned), bits(second, 0, 4)),
+        0b11010 => Op { shift: Shift::Asr, ..field(Kind::Dsp(Dsp::SaturateUnsigned), bits(second, 0, 5)) },
         _ => undefined(4),
     }
 }
@@ -159,7 +164,8 @@ fn lanes(code: u32, op2: u32, n: u8, d: u8, m: u8) -> Op {
         0b001 => Lanes::AddHalves,
         0b100 => Lanes::SubBytes,
         0b101 => Lanes::SubHalves,
-        0b010 | 0b110 => return unknown(4),
+        0b010 => Lanes::SubAddExchanged,
+        0b110 => Lanes::AddSubExchanged,
         _ => return undefined(4),
     };
     Op::new(Kind::Lanes(lanes, arithmetic), 4).d(d).n(n).m(m)
@@ -167,7 +173,10 @@ fn lanes(code: u32, op2: u32, n: u8, d: u8, m: u8) -> Op {
 
 fn miscellaneous(code: u32, op2: u32, n: u8, d: u8, m: u8) -> Op {
     match (code, op2) {
-        (0, _) => unknown(4),
+        (0, 0) => Op::new(Kind::Dsp(Dsp::Add), 4).d(d).n(n).m(m),
+        (0, 1) => Op::new(Kind::Dsp(Dsp::AddDouble), 4).d(d).n(n).m(m),
+        (0, 2) => Op::new(Kind::Dsp(Dsp::Sub), 4).d(d).n(n).m(m),
+        (0, _) => Op::new(Kind::Dsp(Dsp::SubDouble), 4).d(d).n(n).m(m),
         (1, 0) => Op::new(Kind::ReverseBytes, 4).d(d).m(m),
         (1, 1) => Op::new(Kind::ReverseHalves, 4).d(d).m(m),
         (1, 2) => Op::new(Kind::ReverseBits, 4).d(d).m(m),
@@ -181,13 +190,20 @@ fn miscellaneous(code: u32, op2: u32, n: u8, d: u8, m: u8) -> Op {
 pub(super) fn multiply(first: u32, second: u32) -> Op {
     let (n, a, d, m) = (number(first, 0), number(second, 12), number(second, 8), number(second, 0));
     let with = |kind| Op::new(kind, 4).d(d).n(n).m(m).a(a);
+    let dsp = |which, amount: u32| with(Kind::Dsp(which)).a(if a == PC { ZERO } else { a }).amount(amount as u8);
     match (bits(first, 4, 3), bits(second, 4, 2)) {
         (0b000, 0b00) if a == PC => with(Kind::Multiply),
         (0b000, 0b00) => with(Kind::MultiplyAdd),
         (0b000, 0b01) => with(Kind::MultiplySubtract),
-        (0b001, halves) if a == PC => with(Kind::MultiplyHalves).amount(halves as u8),
-        (0b001, halves) => with(Kind::MultiplyHalvesAdd).amount(halves as u8),
-        (0b010..=0b110, 0b00 | 0b01) | (0b111, 0b00) => unknown(4),
+        (0b001, halves) => dsp(Dsp::Halves, halves),
+        (0b010, exchanged @ 0..=1) => dsp(Dsp::SumOfProducts, exchanged),
+        (0b011, top @ 0..=1) => dsp(Dsp::WordAndHalf, top),
+        (0b100, exchanged @ 0..=1) => dsp(Dsp::DifferenceOfProducts, exchanged),
+        (0b101, rounds @ 0..=1) => dsp(Dsp::TopAdd, rounds),
+        // Unpredictable without a register to subtract from.
+        (0b110, 0..=1) if a == PC => unknown(4),
+        (0b110, rounds @ 0..=1) => dsp(Dsp::TopSub, rounds),
+        (0b111, 0) => dsp(Dsp::AbsoluteDifferences, 0),
         // Source: ARMv7-M Architecture Reference Manual, A5.3.16: all others here are undefined.
         _ => undefined(4),
     }
@@ -204,7 +220,9 @@ pub(super) fn long_multiply(first: u32, second: u32) -> Op {
         (0b100, 0b0000) => with(Kind::LongSignedAdd),
         (0b110, 0b0000) => with(Kind::LongUnsignedAdd),
         (0b110, 0b0110) => with(Kind::LongUnsignedAddAdd),
-        (0b100 | 0b101, 0b1000..=0b1101) => unknown(4),
+        (0b100, halves @ 0b1000..=0b1011) => with(Kind::LongHalvesAdd).amount(halves as u8 & 3),
+        (0b100, exchanged @ 0b1100..=0b1101) => with(Kind::LongSumOfProducts).amount(exchanged as u8 & 1),
+        (0b101, exchanged @ 0b1100..=0b1101) => with(Kind::LongDifferenceOfProducts).amount(exchanged as u8 & 1),
         _ => undefined(4),
     }
 }
