@@ -1,7 +1,7 @@
 //! The device tree: what the machine's own says about memory, and the one that Linux gets.
 //!
-//! Guarantee: no tree, however damaged, does more than give a [`TreeError`]. The tree for Linux is the given one, compacted, with the loader's
-//! page reserved and the properties of `/chosen` that the loader is responsible for; everything else in it is as it was.
+//! Guarantee: no tree, however damaged, does more than give a [`TreeError`]. What is memory here is memory for Linux. The tree for Linux is the given
+//! one, compacted, with the loader's page reserved and the loader's properties in `/chosen`; everything outside of `/chosen` is as it was.
 //!
 //! Own code, in a fifth of what a crate for all of a tree's uses takes of the loader; its tests have `dtc` and `fdtget` at the other end.
 
@@ -13,7 +13,7 @@ use core::fmt;
 use heapless::Vec;
 use twinslot_bootloader::load::Span;
 
-use blocks::{Blocks, Token, word};
+use blocks::{Blocks, DEPTH_BELOW_ROOT, RESERVED_MEMORY, Token, text, word};
 pub use edit::LinuxTree;
 
 /// Most ranges of memory that a machine may have, and most that may be reserved.
@@ -49,13 +49,16 @@ impl<'a> MachineTree<'a> {
         self.blocks.bytes
     }
 
-    /// The machine's memory.
+    /// The machine's memory, as Linux finds it.
     ///
     /// # Errors
     /// It says nothing about memory, or more than fits.
     pub fn memory(&self) -> Result<Ranges, TreeError> {
         let mut ranges = Ranges::new();
-        self.registers(&ROOT, is_memory, &mut ranges)?;
+        self.registers(&ROOT, |node| node.memory(), &mut ranges)?;
+        if ranges.iter().any(|range| range.start.checked_add(range.len).is_none()) {
+            return Err(TreeError::Malformed);
+        }
         if ranges.is_empty() { Err(TreeError::NoMemory) } else { Ok(ranges) }
     }
 
@@ -66,36 +69,29 @@ impl<'a> MachineTree<'a> {
     pub fn reserved(&self) -> Result<Ranges, TreeError> {
         let mut ranges = Ranges::new();
         self.blocks.each_reservation(|taken| push(&mut ranges, taken))?;
-        self.registers(&RESERVED_MEMORY, |_| true, &mut ranges)?;
+        self.registers(&RESERVATIONS, |node| Ok(node.registers()), &mut ranges)?;
         Ok(ranges)
     }
 
-    /// Adds the ranges in the `reg` of those nodes right below `parent` whose name is wanted. A node without one has none.
+    /// Adds the ranges that the nodes right below `parent` have in the value that `wanted` finds. A node without one has none.
     #[inline(never)]
-    fn registers(&self, parent: &Parent, is_wanted: fn(&[u8]) -> bool, ranges: &mut Ranges) -> Result<(), TreeError> {
+    fn registers(&self, parent: &Parent, wanted: Wanted, ranges: &mut Ranges) -> Result<(), TreeError> {
         let child = parent.depth + 1;
-        let mut cells = Cells::default();
-        let (mut in_parent, mut in_wanted, mut registers) = (false, false, None);
+        let (mut in_parent, mut above, mut node) = (false, Said::default(), Said::default());
         let mut walk = self.blocks.walk();
         loop {
             match walk.next()? {
                 Token::Begin(name) if walk.depth == parent.depth => {
                     in_parent = name == parent.name;
-                    cells = Cells::default();
+                    above = Said::default();
                 }
-                Token::Begin(name) if walk.depth == child => {
-                    in_wanted = in_parent && is_wanted(name);
-                    registers = None;
-                }
-                Token::Property(b"#address-cells", value) if walk.depth == parent.depth && in_parent => {
-                    said(&mut cells.address, number_of_cells(value)?)?;
-                }
-                Token::Property(b"#size-cells", value) if walk.depth == parent.depth && in_parent => {
-                    said(&mut cells.size, number_of_cells(value)?)?;
-                }
-                Token::Property(b"reg", value) if walk.depth == child && in_wanted => {
-                    said(&mut registers, value)?;
-                    push_registers(value, cells, ranges)?;
+                Token::Begin(_) if walk.depth == child => node = Said::default(),
+                Token::Property(name, value) if in_parent && walk.depth == parent.depth => above.hear(name, value)?,
+                Token::Property(name, value) if in_parent && walk.depth == child => node.hear(name, value)?,
+                Token::End if in_parent && walk.depth == parent.depth => {
+                    if let Some(value) = wanted(&node)? {
+                        push_registers(value, above.cells(parent.cells)?, ranges)?;
+                    }
                 }
                 Token::Over => return Ok(()),
                 _ => {}
@@ -104,32 +100,57 @@ impl<'a> MachineTree<'a> {
     }
 }
 
-/// What a node says twice is read one way here and another way elsewhere.
-fn said<T>(place: &mut Option<T>, value: T) -> Result<(), TreeError> {
-    if place.replace(value).is_some() { Err(TreeError::Malformed) } else { Ok(()) }
-}
-
 /// A node whose children are looked at.
 struct Parent {
     name: &'static [u8],
     /// The root's is 1.
     depth: usize,
+    /// Cells of an address and of a size, where it does not say them.
+    cells: (usize, usize),
 }
 
-const ROOT: Parent = Parent { name: b"", depth: 1 };
-const RESERVED_MEMORY: Parent = Parent { name: b"reserved-memory", depth: 2 };
+/// Source of its cells: Linux, `drivers/of/of_private.h`, `OF_ROOT_NODE_ADDR_CELLS_DEFAULT`. The specification has 2 for an address.
+const ROOT: Parent = Parent { name: b"", depth: 1, cells: (1, 1) };
 
-/// How many cells of 32 bits an address and a size have in the `reg` of a node's children, where the node says it.
+/// Source of its cells: Devicetree Specification, release 0.4, section 2.3.5. Linux wants them said.
+const RESERVATIONS: Parent = Parent { name: RESERVED_MEMORY, depth: DEPTH_BELOW_ROOT, cells: (2, 1) };
+
+/// Properties that memory is read by.
+const PROPERTIES: [&[u8]; 6] = [b"#address-cells", b"#size-cells", b"device_type", b"status", b"linux,usable-memory", b"reg"];
+
+/// What a node says in [`PROPERTIES`], in their order.
 #[derive(Clone, Copy, Default)]
-struct Cells {
-    address: Option<usize>,
-    size: Option<usize>,
-}
+struct Said<'a>([Option<&'a [u8]>; PROPERTIES.len()]);
 
-impl Cells {
-    /// Source of what holds where nothing is said: Devicetree Specification, release 0.4, section 2.3.5.
-    fn address_and_size(self) -> (usize, usize) {
-        (self.address.unwrap_or(2), self.size.unwrap_or(1))
+/// The registers to read, of what a node says.
+type Wanted = for<'a> fn(&Said<'a>) -> Result<Option<&'a [u8]>, TreeError>;
+
+impl<'a> Said<'a> {
+    /// What a node says twice is read one way here and another way elsewhere.
+    fn hear(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), TreeError> {
+        let Some((place, _)) = self.0.iter_mut().zip(PROPERTIES).find(|(_, known)| *known == name) else { return Ok(()) };
+        if place.replace(value).is_some() { Err(TreeError::Malformed) } else { Ok(()) }
+    }
+
+    /// How many cells of 32 bits an address and a size have in the registers of a node's children.
+    fn cells(&self, (address, size): (usize, usize)) -> Result<(usize, usize), TreeError> {
+        let [said_address, said_size, ..] = self.0;
+        Ok((said_address.map_or(Ok(address), number_of_cells)?, said_size.map_or(Ok(size), number_of_cells)?))
+    }
+
+    /// What Linux takes for memory, whatever the node's name is. Source: Linux, `drivers/of/fdt.c`, `early_init_dt_scan_memory` and
+    /// `of_fdt_device_is_available`.
+    fn memory(&self) -> Result<Option<&'a [u8]>, TreeError> {
+        let [_, _, kind, status, usable, registers] = self.0;
+        let is_memory = kind.map(text).transpose()? == Some(b"memory");
+        let is_there = matches!(status.map(text).transpose()?, None | Some(b"ok" | b"okay"));
+        Ok(usable.or(registers).filter(|_| is_memory && is_there))
+    }
+
+    /// What every node has that takes memory.
+    const fn registers(&self) -> Option<&'a [u8]> {
+        let [.., registers] = self.0;
+        registers
     }
 }
 
@@ -141,15 +162,9 @@ fn number_of_cells(value: &[u8]) -> Result<usize, TreeError> {
     }
 }
 
-/// `memory` or `memory@40000000`, and no other node whose name begins so.
-fn is_memory(name: &[u8]) -> bool {
-    name.strip_prefix(b"memory").is_some_and(|rest| matches!(rest.first(), None | Some(b'@')))
-}
-
 /// Adds the ranges of a `reg`: an address and a size each.
-fn push_registers(value: &[u8], cells: Cells, ranges: &mut Ranges) -> Result<(), TreeError> {
+fn push_registers(value: &[u8], (address, size): (usize, usize), ranges: &mut Ranges) -> Result<(), TreeError> {
     let mut words = value.as_chunks::<4>().0.iter().map(|word| u64::from(u32::from_be_bytes(*word)));
-    let (address, size) = cells.address_and_size();
     let entry = (address + size) * size_of::<u32>();
     if entry == 0 || !value.len().is_multiple_of(entry) {
         return Err(TreeError::Malformed);
@@ -209,6 +224,8 @@ pub enum TreeError {
     TooManyRanges,
     /// It has no `/chosen`.
     NoChosen,
+    /// It has two nodes that may be taken for `/chosen` or for `/reserved-memory`.
+    Ambiguous,
 }
 
 impl TreeError {
@@ -222,6 +239,7 @@ impl TreeError {
             Self::NoMemory => "the device tree names no memory",
             Self::TooManyRanges => "the device tree names more ranges of memory than the loader keeps",
             Self::NoChosen => "the device tree has no /chosen; add an empty one",
+            Self::Ambiguous => "the device tree has a second /chosen or /reserved-memory, or one with a unit address; leave one, without an address",
         }
     }
 }

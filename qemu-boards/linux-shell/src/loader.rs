@@ -222,6 +222,7 @@ fn hand_over<M: Machine>(
         tree.choose("linux,initrd-start", Value::Wide(initrd.address))?;
         tree.choose("linux,initrd-end", Value::Wide(initrd.address.saturating_add(initrd.len)))?;
     }
+    tree.seed_from(&machine_tree)?;
     publish(handoff, &mut tree)?;
     tree.finish()?;
     Ok(address)

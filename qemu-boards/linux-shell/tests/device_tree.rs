@@ -220,18 +220,17 @@ fn what_others_left_in_the_loaders_properties_is_gone() {
     let path = folder.path().join("tree.dtb");
     std::fs::write(&path, &room[..size]).expect("a file");
     let listed = run(Command::new("fdtget").arg("-p").arg(&path).arg("/chosen")).stdout;
-    assert_eq!(String::from_utf8_lossy(&listed), "twinslot,phase\nlinux,initrd\nkaslr-seed\nstdout-path\n");
-    assert_eq!(shown(&path, "x", "/chosen", "kaslr-seed"), "4 5");
+    assert_eq!(String::from_utf8_lossy(&listed), "twinslot,phase\nstdout-path\n");
     assert_eq!(shown(&path, "x", "/memory-controller@1", "reg"), "0 1 0 1");
 }
 
 #[test]
 fn cells_are_those_of_the_parent() {
     let bytes = compiled(
-        "/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; memory { reg = <0x80000000 0x1000>; };
+        "/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; memory { device_type = \"memory\"; reg = <0x80000000 0x1000>; };
          reserved-memory { #address-cells = <2>; #size-cells = <1>; a { reg = <1 2 3>; }; };
          pcie { #address-cells = <3>; #size-cells = <2>; };
-         soc { reserved-memory { b { reg = <9 9>; }; }; memory@1 { reg = <1 1>; }; }; };",
+         soc { reserved-memory { b { reg = <9 9>; }; }; memory@1 { device_type = \"memory\"; reg = <1 1>; }; }; };",
         0,
     );
     let tree = MachineTree::read(&bytes).expect("a tree");
@@ -264,8 +263,8 @@ fn no_damaged_tree_does_more_than_give_an_error() {
 /// Found by fuzzing: the last one counted here, and the first one does in Linux.
 #[test]
 fn a_tree_whose_node_says_its_cells_or_registers_twice_is_damaged() {
-    let source =
-        "/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; #address-cellz = <2>; #size-cellz = <2>; memory { reg = <1 2>; rez = <3 4>; }; };";
+    let source = "/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; #address-cellz = <2>; #size-cellz = <2>;
+         memory { device_type = \"memory\"; reg = <1 2>; rez = <3 4>; }; };";
     let tree = compiled(source, 0);
     assert_eq!(MachineTree::read(&tree).and_then(|tree| tree.memory()).expect("memory").as_slice(), [Span { start: 1, len: 2 }]);
     for (other, name) in [("#address-cellz", "#address-cells"), ("#size-cellz", "#size-cells"), ("rez", "reg")] {
@@ -273,5 +272,132 @@ fn a_tree_whose_node_says_its_cells_or_registers_twice_is_damaged() {
         let mut twice = tree.clone();
         twice[at..at + name.len()].copy_from_slice(name.as_bytes());
         assert_eq!(MachineTree::read(&twice).and_then(|tree| tree.memory()), Err(TreeError::Malformed), "{name}");
+    }
+}
+
+/// A tree in which one name stands in another's place: the compiler makes no two nodes, nor two properties, of one name.
+fn renamed(source: &str, from: &str, to: &str) -> Vec<u8> {
+    let mut tree = compiled(source, 0);
+    let at = tree.windows(from.len()).position(|window| window == from.as_bytes()).expect("the other name");
+    tree[at..at + to.len()].copy_from_slice(to.as_bytes());
+    tree
+}
+
+/// What the tree for Linux has in `/chosen`, by another program.
+fn chosen_for_linux(source: &[u8]) -> String {
+    let mut room = vec![0; 0x1_0000];
+    let size = LinuxTree::begin(source, &[KEPT], &mut room).and_then(LinuxTree::finish).expect("a tree that fits");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tree.dtb");
+    std::fs::write(&path, &room[..size]).expect("a file");
+    String::from_utf8(run(Command::new("fdtget").arg("-p").arg(&path).arg("/chosen")).stdout).expect("names")
+}
+
+/// libfdt, and Linux with it, takes the first node whose name in front of the unit address is the wanted one.
+#[test]
+fn a_tree_with_a_second_node_that_linux_may_take_for_ours_is_refused() {
+    let others = ["chosen@0 { bootargs = \"init=/bin/sh\"; };", "reserved-memory@1 { ranges; };"];
+    for other in others {
+        for neighbour in ["chosen {", "memory-controller@1 {"] {
+            let source = SOURCE.replace(neighbour, &format!("{other} {neighbour}"));
+            let tree = compiled(&source, 0);
+            assert_eq!(MachineTree::read(&tree).err(), Some(TreeError::Ambiguous), "{source}");
+            assert_eq!(LinuxTree::begin(&tree, &[KEPT], &mut [0; 4096]).err(), Some(TreeError::Ambiguous), "{source}");
+        }
+    }
+    for name in ["chosen", "reserved-memory"] {
+        let placeholder = name.replace('e', "x");
+        let source = SOURCE.replace("memory-controller", &format!("{placeholder} {{ }}; memory-controller"));
+        assert!(MachineTree::read(&compiled(&source, 0)).is_ok(), "a node of another name");
+        assert_eq!(MachineTree::read(&renamed(&source, &placeholder, name)).err(), Some(TreeError::Ambiguous), "two nodes {name}");
+    }
+    let deeper = SOURCE.replace("memory-controller", "soc { chosen@0 { }; reserved-memory { }; chosen { }; }; chosen-ones@1 { }; memory-controller");
+    assert!(MachineTree::read(&compiled(&deeper, 0)).is_ok(), "Linux looks for them right below the root");
+}
+
+/// Linux ends the block at the first entry without a length, whatever its address is.
+#[test]
+fn an_empty_reservation_hides_none_behind_it() {
+    let empty = "/memreserve/ 0x47000000 0;\n/memreserve/ 0x48000000";
+    let source = compiled(&SOURCE.replace("/memreserve/ 0x48000000", empty), 0);
+    let found = MachineTree::read(&source).and_then(|tree| tree.reserved()).expect("reservations");
+    assert_eq!(found.first(), Some(&Span { start: 0x4800_0000, len: 0x1000 }));
+    let mut room = vec![0; 0x1_0000];
+    let nothing = Span { start: 0x4600_0000, len: 0 };
+    let size = LinuxTree::begin(&source, &[nothing, KEPT], &mut room).and_then(LinuxTree::finish).expect("a tree that fits");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tree.dtb");
+    std::fs::write(&path, &room[..size]).expect("a file");
+    let seen = run(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dts"]).arg(&path)).stdout;
+    let seen = String::from_utf8(seen).expect("text");
+    let seen: Vec<&str> = seen.lines().filter(|line| line.starts_with("/memreserve/")).collect();
+    assert_eq!(seen, ["/memreserve/\t0x0000000048000000 0x0000000000001000;", "/memreserve/\t0x0000000040120000 0x0000000000001000;"]);
+}
+
+#[test]
+fn nothing_in_chosen_steers_linux_around_what_was_signed() {
+    let steering = "bootargs = \"init=/bin/sh\"; bootargs-append = \"init=/bin/sh\"; linux,initrd-start = <1>; linux,initrd-end = <2>;
+        linux,uefi-system-table = <0 1>; linux,uefi-mmap-start = <0 1>; linux,uefi-secure-boot = <0>; linux,usable-memory-range = <0 0 0 1>;
+        linux,elfcorehdr = <0 1 0 1>; linux,kho-fdt = <0 1 0 1>; linux,ima-kexec-buffer = <0 1 0 1>; linux,booted-from-kexec;
+        linux,pci-probe-only = <1>; linux,stdout-path = \"/x\"; twinslot,slot = \"b\"; kaslr-seed = <1 2>; rng-seed = <1 2 3>; of-tomorrow = <1>;";
+    let kept = "#address-cells = <2>; #size-cells = <2>; ranges; framebuffer@1 { reg = <0 1 0 1>; };";
+    let source = SOURCE.replace("chosen {", &format!("chosen {{ {steering}")).replace("bootargs = \"left by the machine\";", kept);
+    assert_eq!(chosen_for_linux(&compiled(&source, 0)), "stdout-path\n#address-cells\n#size-cells\nranges\n");
+}
+
+/// Source: Linux, `drivers/of/fdt.c`, `early_init_dt_scan_root` and `early_init_dt_scan_memory`.
+#[test]
+fn memory_is_what_linux_takes_for_memory() {
+    let span = |start, len| Span { start, len };
+    let memory = |cells: &str, nodes: &str| {
+        let bytes = compiled(&format!("/dts-v1/; / {{ {cells} {nodes} }};"), 0);
+        MachineTree::read(&bytes).and_then(|tree| tree.memory()).map(|ranges| ranges.to_vec())
+    };
+    let one = "#address-cells = <1>; #size-cells = <1>;";
+    assert_eq!(memory("", "memory { device_type = \"memory\"; reg = <1 2 3 4>; };"), Ok(vec![span(1, 2), span(3, 4)]), "cells that nobody says");
+    assert_eq!(memory(one, "memory@1 { reg = <1 2>; };"), Err(TreeError::NoMemory), "a name is no type");
+    assert_eq!(memory(one, "ram@1 { reg = <1 2>; device_type = \"memory\"; };"), Ok(vec![span(1, 2)]), "whatever its name is");
+    assert_eq!(memory(one, "m { device_type = \"memory-bank\"; reg = <1 2>; };"), Err(TreeError::NoMemory));
+    assert_eq!(memory(one, "m { device_type = \"memory\", \"more\"; reg = <1 2>; };"), Ok(vec![span(1, 2)]), "the text ends at its NUL");
+    assert_eq!(memory(one, "m { device_type = [6d 65 6d 6f 72 79]; reg = <1 2>; };"), Err(TreeError::Malformed), "a text without an end");
+    for (status, expected) in [("ok", Ok(vec![span(1, 2)])), ("okay", Ok(vec![span(1, 2)])), ("disabled", Err(TreeError::NoMemory))] {
+        assert_eq!(memory(one, &format!("m {{ device_type = \"memory\"; reg = <1 2>; status = \"{status}\"; }};")), expected, "{status}");
+    }
+    let usable = "m { linux,usable-memory = <5 6>; device_type = \"memory\"; reg = <1 2>; };";
+    assert_eq!(memory(one, usable), Ok(vec![span(5, 6)]), "what goes before the registers");
+    assert_eq!(memory(one, "m { linux,usable-memory; device_type = \"memory\"; reg = <1 2>; };"), Err(TreeError::NoMemory));
+    let wide = "#address-cells = <2>; #size-cells = <2>;";
+    let wrapping = "m { device_type = \"memory\"; reg = <0xffffffff 0xffffff00 0 0x100>; };";
+    assert_eq!(memory(wide, wrapping), Err(TreeError::Malformed), "it ends behind the last address");
+    let deeper = "soc { device_type = \"soc\"; m { device_type = \"memory\"; reg = <3 4>; }; }; m { device_type = \"memory\"; reg = <1 2>; };";
+    assert_eq!(memory(one, deeper), Ok(vec![span(1, 2)]), "right below the root");
+    for (name, twice) in [("device_type", "device_typf"), ("status", "statut"), ("linux,usable-memory", "linux,usable-memorx")] {
+        let source = format!("/dts-v1/; / {{ {one} m {{ {name} = \"memory\"; {twice} = \"memory\"; }}; }};");
+        let tree = renamed(&source, twice, name);
+        assert_eq!(MachineTree::read(&tree).and_then(|tree| tree.memory()), Err(TreeError::Malformed), "{name} twice");
+    }
+}
+
+/// A seed that is signed is the same on every host and in every boot; the machine's firmware makes one for this start.
+#[test]
+fn seeds_are_those_of_the_machine_and_never_signed_ones() {
+    let machine = compiled(&SOURCE.replace("stdout-path", "rng-seed = [01 02 03]; kaslr-seed = <4 5>; stdout-path"), 0);
+    let signed = compiled(&SOURCE.replace("stdout-path", "kaslr-seed = <6 7>; rng-seed = [08]; stdout-path"), 0);
+    let machine = MachineTree::read(&machine).expect("a tree");
+    let silent = compiled("/dts-v1/; / { };", 0);
+    let silent = MachineTree::read(&silent).expect("a tree");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tree.dtb");
+    for (machine, expected) in [(machine, "rng-seed\nkaslr-seed\nstdout-path\n"), (silent, "stdout-path\n")] {
+        let mut room = [0; 4096];
+        let mut tree = LinuxTree::begin(&signed, &[KEPT], &mut room).expect("a tree");
+        tree.seed_from(&machine).expect("seeds that fit");
+        let size = tree.finish().expect("a tree that fits");
+        std::fs::write(&path, &room[..size]).expect("a file");
+        let listed = run(Command::new("fdtget").arg("-p").arg(&path).arg("/chosen")).stdout;
+        assert_eq!(String::from_utf8_lossy(&listed), expected);
+        if expected.contains("seed") {
+            assert_eq!((shown(&path, "x", "/chosen", "kaslr-seed"), shown(&path, "bx", "/chosen", "rng-seed")), ("4 5".into(), "1 2 3".into()));
+        }
     }
 }

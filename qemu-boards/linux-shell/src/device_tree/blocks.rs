@@ -1,7 +1,7 @@
 //! The blocks of a flattened tree, and its tokens one after the other.
 //!
 //! Guarantee: whatever the bytes are, a walk ends, and reads nothing outside its block. A tree that [`Blocks::read`] has given was walked once from
-//! its first token to its last.
+//! its first token to its last, and has one node at most that anybody may take for `/chosen`, and one for `/reserved-memory`.
 //!
 //! Source of the layout: Devicetree Specification, release 0.4, chapter 5.
 
@@ -34,6 +34,14 @@ pub(super) const PROPERTY: u32 = 3;
 const NOTHING: u32 = 4;
 const END: u32 = 9;
 
+/// The node that says how to start.
+pub(super) const CHOSEN: &[u8] = b"chosen";
+/// The node of memory that is taken.
+pub(super) const RESERVED_MEMORY: &[u8] = b"reserved-memory";
+
+/// The depth of both: the root is 1.
+pub(super) const DEPTH_BELOW_ROOT: usize = 2;
+
 /// Bytes of a token, and what all of them are aligned to.
 const WORD: usize = 4;
 
@@ -61,9 +69,25 @@ impl<'a> Blocks<'a> {
         let reservations = bytes.get(number(bytes, RESERVATIONS_OFFSET)?..).ok_or(TreeError::Malformed)?;
         let blocks = Self { bytes, structure, strings, reservations };
         blocks.each_reservation(|_| Ok(()))?;
-        let mut walk = blocks.walk();
-        while !matches!(walk.next()?, Token::Over) {}
+        blocks.check_names()?;
         Ok(blocks)
+    }
+
+    /// Walks through all of it. libfdt, and Linux with it, finds a node by its name up to the unit address, and takes the first: a node that one
+    /// reader may take for another one's is refused. Source: libfdt, `fdt_nodename_eq_`.
+    fn check_names(&self) -> Result<(), TreeError> {
+        let mut walk = self.walk();
+        let (mut chosen, mut reserved) = (false, false);
+        loop {
+            match walk.next()? {
+                Token::Begin(name) if walk.depth == DEPTH_BELOW_ROOT => {
+                    check_name(name, CHOSEN, &mut chosen)?;
+                    check_name(name, RESERVED_MEMORY, &mut reserved)?;
+                }
+                Token::Over => return Ok(()),
+                _ => {}
+            }
+        }
     }
 
     /// From the first token on.
@@ -71,7 +95,7 @@ impl<'a> Blocks<'a> {
         Walk { structure: self.structure, strings: self.strings, at: 0, depth: 0, before: Before::Anything }
     }
 
-    /// Gives every range of the block of reservations, which ends with an empty one.
+    /// Gives every entry of the block of reservations, which ends with two zeros: also those without a length, where Linux stops reading.
     pub(super) fn each_reservation(&self, mut give: impl FnMut(Span) -> Result<(), TreeError>) -> Result<(), TreeError> {
         for pair in 0.. {
             let (start, len) = (wide(self.reservations, 2 * pair)?, wide(self.reservations, 2 * pair + 1)?);
@@ -81,6 +105,15 @@ impl<'a> Blocks<'a> {
             give(Span { start, len })?;
         }
         Ok(())
+    }
+}
+
+/// Whether a name is `wanted` and nothing else, where it is that up to its unit address. A second one is refused.
+fn check_name(name: &[u8], wanted: &[u8], is_found: &mut bool) -> Result<(), TreeError> {
+    match name.strip_prefix(wanted) {
+        Some([]) if !core::mem::replace(is_found, true) => Ok(()),
+        Some([] | [b'@', ..]) => Err(TreeError::Ambiguous),
+        _ => Ok(()),
     }
 }
 
@@ -112,7 +145,7 @@ fn wide(bytes: &[u8], pair: usize) -> Result<u64, TreeError> {
 }
 
 /// The text in front of the first NUL.
-fn text(bytes: &[u8]) -> Result<&[u8], TreeError> {
+pub(super) fn text(bytes: &[u8]) -> Result<&[u8], TreeError> {
     let end = bytes.iter().position(|byte| *byte == 0).ok_or(TreeError::Malformed)?;
     bytes.get(..end).ok_or(TreeError::Malformed)
 }
@@ -167,6 +200,17 @@ impl<'a> Walk<'a> {
                 _ => return Err(TreeError::Malformed),
             };
             return Ok(token);
+        }
+    }
+
+    /// Goes to the first property of the node right below the root that has this name, and tells whether there is one.
+    pub(super) fn enter(&mut self, wanted: &[u8]) -> Result<bool, TreeError> {
+        loop {
+            match self.next()? {
+                Token::Begin(name) if self.depth == DEPTH_BELOW_ROOT && name == wanted => return Ok(true),
+                Token::Over => return Ok(false),
+                _ => {}
+            }
         }
     }
 

@@ -1,20 +1,29 @@
 //! The tree for Linux: the given one in as few bytes as it needs, with the loader's own properties of `/chosen`.
 //!
+//! Guarantee: whatever the given one says in `/chosen`, Linux learns command line, initrd, seeds and hand-off from the loader alone, and nothing else
+//! there than [`KEPT`].
+//!
 //! QEMU pads its tree to 1 MiB, so it is copied block by block; the properties are written where they belong while the structure passes.
 
 use heapless::Vec;
 use twinslot_bootloader::load::Span;
 
 use super::blocks::{
-    Blocks, HEADER, PROPERTY, RESERVATIONS_OFFSET, STRINGS_OFFSET, STRINGS_SIZE, STRUCTURE_OFFSET, STRUCTURE_SIZE, TOTAL_SIZE, Token, Walk,
+    Blocks, CHOSEN, HEADER, PROPERTY, RESERVATIONS_OFFSET, STRINGS_OFFSET, STRINGS_SIZE, STRUCTURE_OFFSET, STRUCTURE_SIZE, TOTAL_SIZE, Token, Walk,
 };
-use super::{TreeError, Value};
+use super::{MachineTree, TreeError, Value};
 
 /// The names of all properties that the loader writes, with a NUL each.
 const NAMES_SIZE: usize = 1024;
 
-/// The depth of `/chosen`: the root is 1.
-const CHOSEN_DEPTH: usize = 2;
+/// Properties of the source's `/chosen` that stay. Linux writes to the device that the first names, and reads addresses of nodes below `/chosen` (a
+/// framebuffer) by the others. All else goes, known or not: there Linux is told of command line, initrd, UEFI's tables, a limit of its memory, a crashed
+/// kernel, what an earlier kernel has left, and whether it may configure PCI devices. Source: dt-schema, `chosen.yaml`; Linux, `drivers/of/fdt.c`,
+/// `drivers/of/kexec.c` and `drivers/firmware/efi/fdtparams.c`.
+const KEPT: [&[u8]; 4] = [b"stdout-path", b"#address-cells", b"#size-cells", b"ranges"];
+
+/// Where Linux finds randomness that firmware has made for this start.
+const SEEDS: [&str; 2] = ["kaslr-seed", "rng-seed"];
 
 /// The tree for Linux, under construction in a buffer.
 pub struct LinuxTree<'a> {
@@ -37,21 +46,22 @@ impl<'a> LinuxTree<'a> {
         writer.put(source.bytes.get(..HEADER).ok_or(TreeError::Malformed)?)?;
         source.each_reservation(|taken| writer.reservation(taken))?;
         kept.iter().try_for_each(|taken| writer.reservation(*taken))?;
-        writer.reservation(Span { start: 0, len: 0 })?;
+        writer.put(&[0; 2 * size_of::<u64>()])?;
         let mut rest = source.walk();
-        find_chosen(&mut rest)?;
+        if !rest.enter(CHOSEN)? {
+            return Err(TreeError::NoChosen);
+        }
         let structure_at = writer.put(source.structure.get(..rest.at).ok_or(TreeError::Malformed)?)?;
         Ok(Self { source, rest, writer, structure_at, names: Vec::new() })
     }
 
-    /// Sets a property of `/chosen` that is the loader's: `bootargs`, `linux,initrd-*` or `twinslot,*`, each once. It takes the place of one of that
-    /// name.
+    /// Sets a property of `/chosen`, each once. The source's of that name is gone: the properties that stay can not be set.
     ///
     /// # Errors
     /// The buffer is full.
     #[inline(never)]
     pub fn choose(&mut self, name: &str, value: Value<'_>) -> Result<(), TreeError> {
-        debug_assert!(is_the_loaders(name.as_bytes()), "{name} would stand beside one of that name");
+        debug_assert!(!is_kept(name.as_bytes()), "{name} would stand beside one of that name");
         let place = self.source.strings.len() + self.names.len();
         self.names.extend_from_slice(name.as_bytes()).map_err(|_| TreeError::TooLarge)?;
         self.names.push(0).map_err(|_| TreeError::TooLarge)?;
@@ -67,7 +77,24 @@ impl<'a> LinuxTree<'a> {
         self.writer.align()
     }
 
-    /// Ends the edits; gives the finished tree's size in bytes. Nothing of the source's `/chosen` is left that is the loader's to say.
+    /// Sets the seeds that the machine's own firmware has made. Those of a signed tree would be the same on every host and in every boot.
+    ///
+    /// # Errors
+    /// The buffer is full.
+    pub fn seed_from(&mut self, machine: &MachineTree<'_>) -> Result<(), TreeError> {
+        let mut walk = machine.blocks.walk();
+        if !walk.enter(CHOSEN)? {
+            return Ok(());
+        }
+        while let Token::Property(name, value) = walk.next()? {
+            if let Some(seed) = SEEDS.into_iter().find(|seed| seed.as_bytes() == name) {
+                self.choose(seed, Value::Bytes(value))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the edits; gives the finished tree's size in bytes. Of the source's `/chosen` no more is left than its nodes and what may stay.
     ///
     /// # Errors
     /// The buffer is full.
@@ -75,7 +102,7 @@ impl<'a> LinuxTree<'a> {
         loop {
             let start = self.rest.at;
             let end = match self.rest.next()? {
-                Token::Property(name, _) if is_the_loaders(name) => continue,
+                Token::Property(name, _) if !is_kept(name) => continue,
                 Token::Property(..) => self.rest.at,
                 _ => self.source.structure.len(),
             };
@@ -107,20 +134,9 @@ impl<'a> LinuxTree<'a> {
     }
 }
 
-/// Goes to the first property of `/chosen`.
-fn find_chosen(walk: &mut Walk<'_>) -> Result<(), TreeError> {
-    loop {
-        match walk.next()? {
-            Token::Begin(b"chosen") if walk.depth == CHOSEN_DEPTH => return Ok(()),
-            Token::Over => return Err(TreeError::NoChosen),
-            _ => {}
-        }
-    }
-}
-
-/// Whether a property of `/chosen` is the loader's to say: one that was there before is stale, or somebody else's claim.
-fn is_the_loaders(name: &[u8]) -> bool {
-    name == b"bootargs" || name.starts_with(b"linux,initrd-") || name.starts_with(b"twinslot,")
+/// Whether a property of the source's `/chosen` stays.
+fn is_kept(name: &[u8]) -> bool {
+    KEPT.contains(&name)
 }
 
 struct Writer<'a> {
@@ -144,7 +160,11 @@ impl Writer<'_> {
         self.put(&value.to_be_bytes()).map(|_| ())
     }
 
+    /// Linux reads no further than the first entry without a length. Source: Linux, `drivers/of/fdt.c`, `early_init_fdt_scan_reserved_mem`.
     fn reservation(&mut self, taken: Span) -> Result<(), TreeError> {
+        if taken.len == 0 {
+            return Ok(());
+        }
         self.put(&taken.start.to_be_bytes())?;
         self.put(&taken.len.to_be_bytes()).map(|_| ())
     }
