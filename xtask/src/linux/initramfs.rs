@@ -103,6 +103,12 @@ for p in /proc/device-tree/chosen/twinslot,*; do
     esac
     $b echo \"init: ${p##*/}=$value\"
 done
+for p in /proc/device-tree/chosen/*; do
+    case ${p##*/} in
+        twinslot,*) ;;
+        *) $b echo \"init: chosen ${p##*/}\" ;;
+    esac
+done
 ";
 
 /// Reads every block before it goes on, so that a broken one is known while the image can still be given up. A trial is reverted, a confirmed system

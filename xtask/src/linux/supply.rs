@@ -178,12 +178,14 @@ impl Supply {
         Ok(Vec::new())
     }
 
-    /// The machine's own tree with another model, in as few bytes as it needs.
+    /// The machine's own tree with another model, in as few bytes as it needs, and with what would have Linux do without its memory.
     fn signed_tree(&self) -> Result<PathBuf> {
         let (machine, small) = (self.folder.join("machine.dtb"), self.folder.join("signed.dtb"));
         process::output_of(&mut machine::dump_tree(self.board, &self.loader, &machine))?;
         process::output_of(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dtb", "-o"]).arg(&small).arg(&machine))?;
         process::output_of(Command::new("fdtput").args(["-t", "s"]).arg(&small).args(["/", "model", "a signed device tree"]))?;
+        let page = ["0", "0", "0", "1000"];
+        process::output_of(Command::new("fdtput").args(["-t", "x"]).arg(&small).args(["/chosen", "linux,usable-memory-range"]).args(page))?;
         Ok(small)
     }
 

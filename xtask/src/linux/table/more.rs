@@ -102,7 +102,7 @@ fn cut_trial() -> Scenario {
 /// How a loader begins after a power cut.
 const CUT_RESET: &str = "twinslot: loader 1 on {board}, reset=power-on";
 
-/// The image's own device tree is what Linux gets, with the loader's properties in it.
+/// The image's own device tree is what Linux gets, with the loader's properties in it, and none that steers Linux beside them.
 fn signed_tree() -> Scenario {
     Scenario {
         name: "signed-device-tree",
@@ -114,9 +114,12 @@ fn signed_tree() -> Scenario {
             "init: cmdline console={console} quiet panic=-1 twinslot.slot=a rauc.slot=A",
             "init: model a signed device tree",
             "init: twinslot,slot=a",
+            "init: chosen bootargs",
+            "init: chosen linux,initrd-end",
+            "init: chosen stdout-path",
             "init: done",
         ],
-        forbidden: vec![],
+        forbidden: vec!["init: chosen linux,usable-memory-range"],
         end: End::Off,
         then: vec![],
     }
