@@ -13,7 +13,7 @@ use core::fmt;
 use heapless::Vec;
 use twinslot_bootloader::load::Span;
 
-use blocks::{Blocks, DEPTH_BELOW_ROOT, RESERVED_MEMORY, Token, text, word};
+use blocks::{Blocks, CHOSEN, DEPTH_BELOW_ROOT, RESERVED_MEMORY, Token, text, word};
 pub use edit::LinuxTree;
 
 /// Most ranges of memory that a machine may have, and most that may be reserved.
@@ -77,7 +77,8 @@ impl<'a> MachineTree<'a> {
     #[inline(never)]
     fn registers(&self, parent: &Parent, wanted: Wanted, ranges: &mut Ranges) -> Result<(), TreeError> {
         let child = parent.depth + 1;
-        let (mut in_parent, mut above, mut node) = (false, Said::default(), Said::default());
+        let (mut in_parent, mut is_heard) = (false, false);
+        let (mut above, mut node) = (Said::default(), Said::default());
         let mut walk = self.blocks.walk();
         loop {
             match walk.next()? {
@@ -85,9 +86,12 @@ impl<'a> MachineTree<'a> {
                     in_parent = name == parent.name;
                     above = Said::default();
                 }
-                Token::Begin(_) if walk.depth == child => node = Said::default(),
+                Token::Begin(name) if walk.depth == child => {
+                    is_heard = in_parent && parent.unheard != Some(name);
+                    node = Said::default();
+                }
                 Token::Property(name, value) if in_parent && walk.depth == parent.depth => above.hear(name, value)?,
-                Token::Property(name, value) if in_parent && walk.depth == child => node.hear(name, value)?,
+                Token::Property(name, value) if is_heard && walk.depth == child => node.hear(name, value)?,
                 Token::End if in_parent && walk.depth == parent.depth => {
                     if let Some(value) = wanted(&node)? {
                         push_registers(value, above.cells(parent.cells)?, ranges)?;
@@ -107,13 +111,15 @@ struct Parent {
     depth: usize,
     /// Cells of an address and of a size, where it does not say them.
     cells: (usize, usize),
+    /// The child of which Linux hears nothing that is read here.
+    unheard: Option<&'static [u8]>,
 }
 
 /// Source of its cells: Linux, `drivers/of/of_private.h`, `OF_ROOT_NODE_ADDR_CELLS_DEFAULT`. The specification has 2 for an address.
-const ROOT: Parent = Parent { name: b"", depth: 1, cells: (1, 1) };
+const ROOT: Parent = Parent { name: b"", depth: 1, cells: (1, 1), unheard: Some(CHOSEN) };
 
 /// Source of its cells: Devicetree Specification, release 0.4, section 2.3.5. Linux wants them said.
-const RESERVATIONS: Parent = Parent { name: RESERVED_MEMORY, depth: DEPTH_BELOW_ROOT, cells: (2, 1) };
+const RESERVATIONS: Parent = Parent { name: RESERVED_MEMORY, depth: DEPTH_BELOW_ROOT, cells: (2, 1), unheard: None };
 
 /// Properties that memory is read by.
 const PROPERTIES: [&[u8]; 6] = [b"#address-cells", b"#size-cells", b"device_type", b"status", b"linux,usable-memory", b"reg"];

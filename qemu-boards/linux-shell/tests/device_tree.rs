@@ -378,6 +378,18 @@ fn memory_is_what_linux_takes_for_memory() {
     }
 }
 
+/// Found by fuzzing: what goes from `/chosen` was read before it went.
+#[test]
+fn chosen_is_no_memory_whatever_it_says() {
+    let cells = "/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; memory { device_type = \"memory\"; reg = <1 2>; };";
+    let tree = renamed(&format!("{cells} chosen {{ device_type = \"memory\"; reg = <3 4>; rez = <5 6>; }}; }};"), "rez", "reg");
+    let memory = MachineTree::read(&tree).and_then(|tree| tree.memory());
+    assert_eq!(memory.map(|ranges| ranges.to_vec()), Ok(vec![Span { start: 1, len: 2 }]));
+    let reserved = compiled(&format!("{cells} reserved-memory {{ #address-cells = <1>; #size-cells = <1>; chosen {{ reg = <7 8>; }}; }}; }};"), 0);
+    let reserved = MachineTree::read(&reserved).and_then(|tree| tree.reserved());
+    assert_eq!(reserved.map(|ranges| ranges.to_vec()), Ok(vec![Span { start: 7, len: 8 }]), "a reservation of that name");
+}
+
 /// A seed that is signed is the same on every host and in every boot; the machine's firmware makes one for this start.
 #[test]
 fn seeds_are_those_of_the_machine_and_never_signed_ones() {

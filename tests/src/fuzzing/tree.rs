@@ -92,7 +92,7 @@ fn is_found_as(name: &str, wanted: &str) -> bool {
 }
 
 /// Line by line what Linux does. Source: Linux, `drivers/of/fdt.c`, `early_init_dt_scan_root` and `early_init_dt_scan_memory`. `None` where Linux reads
-/// what nobody has said, or does not come to an end.
+/// what nobody has said, or does not come to an end. What this reads of `/chosen` does not come to Linux.
 fn memory(tree: Fdt<'_>) -> Option<Vec<Span>> {
     let root = tree.root();
     let (mut size_cells, mut address_cells) = (1, 1);
@@ -104,7 +104,7 @@ fn memory(tree: Fdt<'_>) -> Option<Vec<Span>> {
     }
     let (address_len, size_len) = (address_cells.checked_mul(4)? as usize, size_cells.checked_mul(4)? as usize);
     let mut spans = Vec::new();
-    for node in root.children() {
+    for node in root.children().filter(|node| node.name() != "chosen") {
         let Some(kind) = property(node, "device_type") else { continue };
         if until_nul(&kind)? != b"memory" {
             continue;
