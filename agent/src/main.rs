@@ -108,7 +108,7 @@ fn install_bundle(host: &Host, bundle: &Path, trust: &Path, handoff: &Path) -> R
     match install(&mut storage, &layout, &trust, &handoff, &bundle) {
         Ok(installed) => Ok(format!("{installed}\n{}", status(&mut storage, &layout.policy))),
         Err(InstallFailure::Bundle(error)) => Err(error.into()),
-        Err(InstallFailure::Writer(error)) => Err(not_written(error, &storage)),
+        Err(InstallFailure::Writer(error)) => Err(not_written(error, host, &storage)),
     }
 }
 
@@ -119,15 +119,16 @@ fn give_verdict(host: &Host, verdict: Verdict, trust: &Path, handoff: &Path) -> 
     let mut storage = FileStorage::open(&host.storage, &layout)?;
     match judge(&mut storage, &layout, &trust, &handoff, verdict) {
         Ok(()) => Ok(status(&mut storage, &layout.policy).to_string()),
-        Err(error) => Err(not_written(error, &storage)),
+        Err(error) => Err(not_written(error, host, &storage)),
     }
 }
 
-/// A refusal by its code, a failure with what the operating system said.
-fn not_written(error: InstallError, storage: &FileStorage) -> anyhow::Error {
+/// A refusal by its code, a failure with the device and what the operating system said.
+fn not_written(error: InstallError, host: &Host, storage: &FileStorage) -> anyhow::Error {
+    let device = host.storage.display();
     match (error, storage.failure()) {
         (InstallError::Refused(refusal), _) => refusal.into(),
-        (error, Some(failure)) => anyhow::Error::from(error).context(failure.to_string()),
-        (error, None) => error.into(),
+        (error, Some(failure)) => anyhow::Error::from(error).context(format!("{device}: {failure}")),
+        (error, None) => anyhow::Error::from(error).context(device.to_string()),
     }
 }

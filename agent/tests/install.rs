@@ -113,6 +113,25 @@ fn another_chunk_than_the_header_pins_leaves_the_slot_empty_and_the_right_bundle
     assert!(held(&host, Slot::B, image.len()) == image);
 }
 
+/// The C library's read and write are replaced, as no file of a test gives a read error by itself.
+#[test]
+fn a_read_error_while_what_was_written_is_read_back_is_a_failure_of_the_device() {
+    let host = Host::new(Slot::A, BySlot { a: Confirmed, b: Confirmed });
+    let (path, image) = bundle(&host);
+    let library = host.folder.path().join("failing_read.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/failing_read.c");
+    assert!(std::process::Command::new("cc").args(["-shared", "-fPIC", source, "-o"]).arg(&library).status().expect("cc").success());
+    let handoff = host.handoff(Slot::A, Why::Confirmed);
+    let mut agent = host.agent_command("install", &handoff, &["--trust", TRUST_PATH, path.to_str().expect("a path")]);
+    let output = support::output_of(agent.env("LD_PRELOAD", &library).env("SLOT", layout().slot_b.offset.to_string()));
+    let words = format!("twinslot-agent: {}: Input/output error (os error 5): the storage failed\n", host.disk().display());
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), words.as_str()));
+    assert_eq!((host.state().phase(Slot::A), host.state().phase(Slot::B)), (Confirmed, Empty));
+    let output = run(&host, Slot::A, Why::Confirmed, &path);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    assert!(held(&host, Slot::B, image.len()) == image);
+}
+
 #[test]
 fn a_compressed_bundle_is_refused_with_the_remedy() {
     let host = Host::new(Slot::A, BySlot { a: Confirmed, b: Confirmed });

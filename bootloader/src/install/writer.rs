@@ -188,8 +188,8 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
         if self.read_header()? != self.bytes {
             return Err(InstallError::Storage);
         }
-        if self.first_bad_chunk().is_some() {
-            return Err(Rejection::ChunkMismatch.into());
+        if let Some((_, why)) = self.first_bad_chunk() {
+            return Err(why);
         }
         let mut window = self.session.storage.region(Region::Slot(self.slot));
         Ok(verify_stored(&self.header, &mut window, self.session.crypto)?)
@@ -212,7 +212,7 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
                 self.next = self.table.count();
                 self.header_written = complete;
             }
-            Some(bad) if blank => {
+            Some((bad, _)) if blank => {
                 let unit = S::Flash::ERASE_SIZE as u64;
                 let start = self.table.range(bad).start;
                 let kept = start.saturating_sub(start.checked_rem(unit).unwrap_or(0));
@@ -237,12 +237,13 @@ impl<S: Storage, C: Crypto, N: MonotonicCounter> Install<'_, '_, S, C, N> {
         Ok(bytes)
     }
 
-    /// The first chunk that the slot does not hold, or does not give back.
-    fn first_bad_chunk(&mut self) -> Option<u64> {
+    /// The first chunk that the slot does not hold, or does not give back, and which of the two it is.
+    fn first_bad_chunk(&mut self) -> Option<(u64, InstallError)> {
         let mut window = self.session.storage.region(Region::Slot(self.slot));
-        (0..self.table.count()).find(|index| {
-            let held = hash_range(self.table.range(*index), &mut window, self.session.crypto);
-            !self.table.digest(*index).is_some_and(|pinned| held == Ok(*pinned))
+        (0..self.table.count()).find_map(|index| match hash_range(self.table.range(index), &mut window, self.session.crypto) {
+            Ok(held) if self.table.digest(index).is_some_and(|pinned| held == *pinned) => None,
+            Ok(_) => Some((index, Rejection::ChunkMismatch.into())),
+            Err(error) => Some((index, error.into())),
         })
     }
 

@@ -47,6 +47,21 @@ fn whichever_read_or_flush_of_an_install_fails_the_host_boots_and_is_told_the_tr
     }
 }
 
+/// Every read of an install in turn, so those that read back what was written as well.
+#[test]
+fn a_read_error_of_an_install_is_a_failure_and_never_a_refusal_of_the_image() {
+    for good in 0.. {
+        let mut host = Nor::running(NOR, &image(1));
+        host.storage.flash.fail_one_read(good);
+        let told = host.install(&image(2));
+        assert!(!matches!(told, Err(InstallError::Refused(_))), "read {good}: {told:?}");
+        if host.storage.flash.is_failure_pending() {
+            assert_eq!(told, Ok(()));
+            break;
+        }
+    }
+}
+
 #[test]
 fn a_flush_that_fails_arms_nothing() {
     // One flush behind each of the two records that empty the slot, one behind both, one behind the parts, one behind the header.
