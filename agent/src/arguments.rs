@@ -27,10 +27,25 @@ pub(crate) enum Parsed {
 }
 
 impl Parsed {
-    /// Whether it is done for what it does to the host, and not for its answer.
-    pub(crate) const fn changes_host(&self) -> bool {
-        matches!(self, Self::Command { command: Command::Install { .. } | Command::Judge { .. }, .. })
+    /// What is done when the answer is there.
+    pub(crate) const fn effect(&self) -> Effect {
+        match self {
+            Self::Command { command: Command::Install { .. } | Command::Judge { .. }, .. } => Effect::Whole,
+            Self::Command { command: Command::MapRoot { .. }, .. } => Effect::Needed,
+            Self::Command { command: Command::Status, .. } | Self::Help | Self::Version => Effect::None,
+        }
     }
+}
+
+/// What a command has done to the host, which stays done whether or not the answer can be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing: it was for the answer.
+    None,
+    /// All that it was for: the answer only tells of it.
+    Whole,
+    /// Something that can not be used without the answer.
+    Needed,
 }
 
 /// What every command needs.

@@ -1,7 +1,9 @@
 //! `twinslot-agent`: what the journal of this host says, its root file system behind dm-verity, installs, and verdicts on the running image.
 //!
-//! Exit status 0 = done, 1 = refused by the verifier, with its code, 2 = wrong arguments, or something failed. An install or a verdict that is done is 0
-//! even when its answer can not be printed. What is refused has written nothing; an install whose chunks turn out to be others than those that the header pins has left its slot empty.
+//! Exit status 0 = done, 1 = refused by the verifier, with its code, 2 = wrong arguments, or something failed, 3 = the root file system is mapped, but
+//! the answer, which names the device, can not be printed. An install or a verdict that is done is 0 even when its answer can not be printed; what can
+//! not be printed stands on standard error. What is refused has written nothing; an install whose chunks turn out to be others than those that the
+//! header pins has left its slot empty.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -11,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use arguments::{Command, Host, Parsed, USAGE};
+use arguments::{Command, Effect, Host, Parsed, USAGE};
 use twinslot_agent::bundle::BundleError;
 use twinslot_agent::install::InstallFailure;
 use twinslot_agent::verdict::{Verdict, judge};
@@ -20,23 +22,23 @@ use twinslot_bootloader::install::{InstallError, Refusal};
 use twinslot_config::{Layout, Trust};
 
 fn main() -> ExitCode {
-    match arguments::parse(lexopt::Parser::from_env()).and_then(|parsed| Ok((answer(&parsed)?, parsed.changes_host()))) {
-        Ok((text, changes_host)) => tell(&text, changes_host),
+    match arguments::parse(lexopt::Parser::from_env()).and_then(|parsed| Ok((answer(&parsed)?, parsed.effect()))) {
+        Ok((text, effect)) => tell(&text, effect),
         Err(error) => tell_failure(&error),
     }
 }
 
 /// Prints the answer. What was done to the host stays done, whether or not its words arrive.
-fn tell(text: &str, changes_host: bool) -> ExitCode {
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if changes_host => {
-            // There may be nobody to read this either.
-            let _ = writeln!(io::stderr(), "twinslot-agent: it is done, but the answer can not be printed: {error}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => tell_failure(&anyhow::Error::from(error).context("can not print the answer")),
-        Ok(()) => ExitCode::SUCCESS,
-    }
+fn tell(text: &str, effect: Effect) -> ExitCode {
+    let Err(error) = writeln!(io::stdout(), "{text}") else { return ExitCode::SUCCESS };
+    let status = match effect {
+        Effect::None => return tell_failure(&anyhow::Error::from(error).context("can not print the answer")),
+        Effect::Whole => 0,
+        Effect::Needed => 3,
+    };
+    // There may be nobody to read this either.
+    let _ = writeln!(io::stderr(), "twinslot-agent: it is done, but the answer can not be printed: {error}\n{text}");
+    ExitCode::from(status)
 }
 
 fn tell_failure(error: &anyhow::Error) -> ExitCode {

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::process::Stdio;
+
 use support::{Host, LAYOUT_PATH, TRUST_PATH, output_of, text};
 use twinslot_bootloader::decide::Why;
 use twinslot_bootloader::journal::Phase::{Confirmed, Empty, Rejected, Trial};
@@ -65,6 +67,31 @@ fn a_confirmed_system_is_not_reverted() {
     let host = Host::new(Slot::A, BySlot { a: Confirmed, b: Confirmed });
     let output = host.agent("revert", &host.handoff(Slot::A, Why::Confirmed), &TRUSTING);
     assert!(output.status.code() == Some(1) && text(&output.stderr).contains("code=132 "), "{}", text(&output.stderr));
+}
+
+/// Written to a full disk, and into a pipe whose reader is gone.
+#[test]
+fn a_verdict_whose_answer_can_not_be_printed_is_given() {
+    for (verdict, running, phases, why) in [
+        ("confirm", Slot::B, BySlot { a: Confirmed, b: Trial }, Why::Trial),
+        ("revert", Slot::B, BySlot { a: Confirmed, b: Trial }, Why::Trial),
+        ("condemn", Slot::B, BySlot { a: Confirmed, b: Confirmed }, Why::Confirmed),
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("the device that is always full");
+        let (reader, closed) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        for (output, reason) in [(Stdio::from(full), "No space left on device"), (Stdio::from(closed), "Broken pipe")] {
+            let host = Host::new(running, phases);
+            let mut agent = host.agent_command(verdict, &host.handoff(running, why), &TRUSTING);
+            let output = output_of(agent.stdout(output).stderr(Stdio::piped()));
+            let words = format!("twinslot-agent: it is done, but the answer can not be printed: {reason}");
+            assert!(output.status.code() == Some(0) && text(&output.stderr).starts_with(&words), "{verdict}: {}", text(&output.stderr));
+            let expected = if verdict == "confirm" { Confirmed } else { Rejected };
+            assert_eq!(host.state().phase(running), expected, "{verdict}");
+            let told = format!("slot b: {}", expected.name());
+            assert!(text(&output.stderr).contains(&told), "{verdict}: {}", text(&output.stderr));
+        }
+    }
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(crate) enum Userspace {
     LoadsWatchdog,
     /// It goes on in a root file system behind dm-verity, and gives the image up when that is broken.
     SwitchesRoot,
+    /// It maps that root file system while nothing can be printed, and tells what is mapped.
+    MapsUnprinted,
     /// There is no Linux at all: the kernel is the probe (`forge`).
     None,
 }
@@ -67,6 +69,7 @@ impl Userspace {
                 "$b sleep 300\n$b echo 'init: nothing has reset the machine for 300 s'\n$b poweroff -f\n"
             ),
             Self::SwitchesRoot => SWITCHING_ROOT,
+            Self::MapsUnprinted => MAPPING_UNPRINTED,
             Self::None => "",
         }
     }
@@ -74,6 +77,11 @@ impl Userspace {
     /// Whether it needs the watchdog's driver.
     pub(super) const fn has_watchdog_driver(self) -> bool {
         matches!(self, Self::OpensWatchdog | Self::LoadsWatchdog)
+    }
+
+    /// Whether it has the agent and a root file system to map.
+    pub(super) const fn has_agent(self) -> bool {
+        matches!(self, Self::SwitchesRoot | Self::MapsUnprinted)
     }
 
     pub(super) const fn name(self) -> &'static str {
@@ -84,6 +92,7 @@ impl Userspace {
             Self::OpensWatchdog => "opens-watchdog",
             Self::LoadsWatchdog => "loads-watchdog",
             Self::SwitchesRoot => "switches-root",
+            Self::MapsUnprinted => "maps-unprinted",
             Self::None => "none",
         }
     }
@@ -139,6 +148,15 @@ $b mount -o move /dev /new/dev
 $b umount /proc
 $b umount /sys
 exec $b switch_root /new /sbin/init
+";
+
+/// `/dev/full` is a disk without room.
+const MAPPING_UNPRINTED: &str = "$b mount -t devtmpfs dev /dev
+for module in /modules/*; do $b insmod $module || $b echo \"init: $module can not be loaded\"; done
+/bin/twinslot-agent map-root --layout /etc/twinslot/layout.toml --storage /dev/vda > /dev/full
+$b echo \"init: map-root ends with $?\"
+$b echo \"init: mapped $($b cat /sys/block/dm-1/dm/name)\"
+$b poweroff -f
 ";
 
 const DIRECTORY: u32 = 0o040_755;

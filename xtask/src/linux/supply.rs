@@ -130,7 +130,7 @@ impl Supply {
         }
         let mut pack = Command::new(&self.hosttool);
         pack.args(["pack", "--product", &self.layout.product, "--version", image.version, "--security-counter", "1", "-o"]).arg(&path);
-        if image.userspace == Userspace::SwitchesRoot {
+        if image.userspace.has_agent() {
             pack.arg("--verity");
         }
         for (kind, file) in self.parts(image, &path)? {
@@ -145,7 +145,7 @@ impl Supply {
     fn parts(&self, image: &Image, path: &Path) -> Result<Vec<(&'static str, PathBuf)>> {
         let (initrd, line) = (path.with_extension("initrd"), path.with_extension("line"));
         // Without times, so that lines of the kernel about broken blocks begin with what they say.
-        let more = if image.userspace == Userspace::SwitchesRoot { " printk.time=0" } else { "" };
+        let more = if image.userspace.has_agent() { " printk.time=0" } else { "" };
         std::fs::write(&line, command_line(self.board) + more)?;
         let mut parts = if image.userspace == Userspace::None {
             let kernel = path.with_extension("kernel");
@@ -161,7 +161,7 @@ impl Supply {
         if image.tree == Tree::Signed {
             parts.push(("device-tree", self.signed_tree()?));
         }
-        if image.userspace == Userspace::SwitchesRoot {
+        if image.userspace.has_agent() {
             parts.push(("rootfs", root::file_system(&self.folder, &self.packages()?.busybox())?));
         }
         Ok(parts)
@@ -172,7 +172,7 @@ impl Supply {
         if userspace.has_watchdog_driver() {
             return Ok(vec![Content::file(WATCHDOG_MODULE, std::fs::read(self.packages()?.watchdog()?)?)]);
         }
-        if userspace == Userspace::SwitchesRoot {
+        if userspace.has_agent() {
             return root::initramfs_content(&self.workspace, self.board, &self.packages()?.modules(), &layout_path(&self.workspace, self.board));
         }
         Ok(Vec::new())

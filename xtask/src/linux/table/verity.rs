@@ -28,7 +28,7 @@ const fn runs(slot: Slot) -> [&'static str; 5] {
 }
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    vec![boots(), trial_is_reverted(), confirmed_is_condemned(), only_confirmed_stays()]
+    vec![boots(), unprinted(), trial_is_reverted(), confirmed_is_condemned(), only_confirmed_stays()]
 }
 
 fn boots() -> Scenario {
@@ -41,6 +41,27 @@ fn boots() -> Scenario {
         hardware: ORDINARY,
         expected,
         forbidden: vec!["init: root file system"],
+        end: End::Off,
+        then: vec![],
+    }
+}
+
+/// A device that is there is not told as a failure, and whoever reads standard error learns its name.
+fn unprinted() -> Scenario {
+    let image = Image { userspace: Userspace::MapsUnprinted, ..ROOTED };
+    Scenario {
+        name: "verity-unprinted",
+        disk: Some(Disk { a: Some(image), b: None, confirmed: &[Slot::A], trial: None }),
+        changes: vec![],
+        hardware: ORDINARY,
+        expected: vec![
+            "twinslot: boot slot=a why=confirmed",
+            "twinslot-agent: it is done, but the answer can not be printed: No space left on device",
+            "/dev/dm-1",
+            "init: map-root ends with 3",
+            "init: mapped twinslot-root",
+        ],
+        forbidden: vec![],
         end: End::Off,
         then: vec![],
     }
