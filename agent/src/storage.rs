@@ -1,13 +1,16 @@
 //! The storage port over a block device or a regular file.
 //!
 //! Guarantees:
-//! * Whoever holds a [`FileStorage`] from [`FileStorage::open`] is the only one: it has an exclusive `flock` on the file until it is dropped.
+//! * Whoever holds a [`FileStorage`] from [`FileStorage::open`] is the only one: it has an exclusive `flock` on the file until it is dropped, and
+//!   no longer, whatever processes were started meanwhile.
 //! * [`Storage::flush`] returns after `fdatasync`, and then asks the kernel to drop its cached pages, so that what is read next comes from the
 //!   medium.
 //! * Nothing outside the layout's extent is read or written, and read-only storage is never written.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
 
@@ -70,9 +73,8 @@ impl FileStorage {
 
     fn open_as(path: &Path, layout: &Layout, access: Access) -> Result<Self, OpenError> {
         check_geometry(layout)?;
-        let mut file = open_file(path, access)?;
-        lock(&file, access, path)?;
-        let size = file.seek(SeekFrom::End(0)).map_err(|source| OpenError::io(path, source))?;
+        let file = LockedFile::lock(open_file(path, access)?, access, path)?;
+        let size = (&*file).seek(SeekFrom::End(0)).map_err(|source| OpenError::io(path, source))?;
         let extent = layout.flash_extent();
         if size < extent {
             return Err(OpenError::TooSmall { path: path.to_owned(), size, extent });
@@ -138,7 +140,7 @@ enum Access {
 /// A block device or file with the operations of NOR flash. Erasing writes 0xff.
 #[derive(Debug)]
 pub struct FileFlash {
-    file: File,
+    file: LockedFile,
     size: u32,
     access: Access,
     failure: Option<io::Error>,
@@ -219,6 +221,47 @@ impl NorFlash for FileFlash {
         self.check_writable(offset, end, WRITE_SIZE)?;
         let written = self.file.write_all_at(bytes, u64::from(offset));
         self.remember(written)
+    }
+}
+
+/// A file under a `flock` of ours.
+///
+/// Closing the file does not end the lock while somebody else holds the same open file, as a process that was started does until it becomes its
+/// program. So the lock is ended by name.
+#[derive(Debug)]
+struct LockedFile(File);
+
+impl LockedFile {
+    fn lock(file: File, access: Access, path: &Path) -> Result<Self, OpenError> {
+        let operation = match access {
+            Access::ReadOnly => FlockOperation::NonBlockingLockShared,
+            Access::ReadWrite => FlockOperation::NonBlockingLockExclusive,
+        };
+        match rustix::fs::flock(&file, operation) {
+            Ok(()) => Ok(Self(file)),
+            Err(Errno::WOULDBLOCK) => Err(OpenError::InUse { path: path.to_owned() }),
+            Err(other) => Err(OpenError::io(path, other.into())),
+        }
+    }
+}
+
+impl Deref for LockedFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl AsFd for LockedFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
     }
 }
 
@@ -324,17 +367,6 @@ fn open_file(path: &Path, access: Access) -> Result<File, OpenError> {
     }
     let writes = access == Access::ReadWrite;
     OpenOptions::new().read(true).write(writes).open(path).map_err(|source| OpenError::io(path, source))
-}
-
-fn lock(file: &File, access: Access, path: &Path) -> Result<(), OpenError> {
-    let operation = match access {
-        Access::ReadOnly => FlockOperation::NonBlockingLockShared,
-        Access::ReadWrite => FlockOperation::NonBlockingLockExclusive,
-    };
-    rustix::fs::flock(file, operation).map_err(|error| match error {
-        Errno::WOULDBLOCK => OpenError::InUse { path: path.to_owned() },
-        other => OpenError::io(path, other.into()),
-    })
 }
 
 /// Every layout ends below 4 GiB.

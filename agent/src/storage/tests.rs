@@ -76,6 +76,20 @@ fn a_second_writer_is_kept_out_until_the_first_is_gone() {
     drop(open(&disk));
 }
 
+/// What a process has that was started meanwhile, until it becomes its program: the same open file.
+#[test]
+fn an_inherited_file_does_not_keep_the_lock_of_storage_that_was_dropped() {
+    let disk = disk();
+    let storage = open(&disk);
+    let _inherited = storage.flash.file.try_clone().expect("the same open file once more");
+    drop(storage);
+    drop(open(&disk));
+    let reader = FileStorage::open_read_only(disk.path(), &layout()).expect("a reader");
+    let _inherited = reader.flash.file.try_clone().expect("the same open file once more");
+    drop(reader);
+    drop(open(&disk));
+}
+
 #[test]
 fn readers_do_not_keep_each_other_out() {
     let disk = disk();

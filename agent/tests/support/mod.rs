@@ -4,7 +4,6 @@
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use twinslot_agent::FileStorage;
@@ -35,15 +34,8 @@ pub(crate) fn layout() -> Layout {
     Layout::read(Path::new(LAYOUT_PATH)).expect("the layout of the tests")
 }
 
-/// A process that another test starts inherits the lock of a storage that is open here, until it becomes the agent. So one of the two at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Runs the agent.
 pub(crate) fn output_of(agent: &mut Command) -> Output {
-    let _alone = alone();
     agent.output().expect("the agent runs")
 }
 
@@ -84,7 +76,6 @@ impl Host {
         }
         state.preferred = running;
         state.in_flight = (*phases.of(running) == Phase::Trial).then_some(running);
-        let _alone = alone();
         let mut storage = FileStorage::open(&self.disk(), layout).expect("storage");
         let mut journal = Journal::open(&mut storage, &layout.policy);
         let sequence = journal.sequence();
@@ -98,7 +89,6 @@ impl Host {
     /// The state that the journal holds.
     pub(crate) fn state(&self) -> State {
         let layout = layout();
-        let _alone = alone();
         let mut storage = FileStorage::open_read_only(&self.disk(), &layout).expect("storage");
         *Journal::open(&mut storage, &layout.policy).state().expect("a state")
     }
