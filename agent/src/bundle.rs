@@ -2,7 +2,7 @@
 //!
 //! Nothing here is trusted. Whoever installs gives header, table and chunks to the verifier, which holds them to what was signed.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ use twinslot_bootloader::image::{HEADER_SIZE, HeaderBytes};
 use twinslot_bootloader::install::Refusal;
 use twinslot_bootloader::rejection::Rejection;
 use twinslot_config::Layout;
+
+use crate::open::open;
 
 /// Magic and header.
 const FRONT: usize = 8 + HEADER_SIZE;
@@ -34,11 +36,8 @@ impl Bundle {
     pub fn open(path: &Path, layout: &Layout) -> Result<Self, BundleError> {
         let io = |source| BundleError::Io { path: path.to_owned(), source };
         let refused = |source| BundleError::Refused { path: path.to_owned(), source };
-        // Opening a pipe would wait for its other end.
-        if !std::fs::metadata(path).map_err(io)?.is_file() {
-            return Err(BundleError::NotAFile { path: path.to_owned() });
-        }
-        let file = File::open(path).map_err(io)?;
+        let file = open(path, OpenOptions::new().read(true), |kind| kind.is_file()).map_err(io)?;
+        let file = file.ok_or_else(|| BundleError::NotAFile { path: path.to_owned() })?;
         let len = file.metadata().map_err(io)?.len();
         if len < FRONT as u64 {
             return Err(refused(Rejection::BundleLengthWrong));

@@ -13,6 +13,7 @@ pub mod bundle;
 pub mod device_mapper;
 pub mod handoff;
 pub mod install;
+mod open;
 pub mod root;
 pub mod status;
 pub mod storage;

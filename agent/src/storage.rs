@@ -22,6 +22,8 @@ use twinslot_bootloader::storage::{Region, Storage, StorageError, Window};
 use twinslot_config::Layout;
 use twinslot_config::layout::Span;
 
+use crate::open::open;
+
 /// The smallest write: one logical block of most disks.
 pub const WRITE_SIZE: u32 = 512;
 
@@ -359,14 +361,10 @@ fn check_geometry(layout: &Layout) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The kind is looked at first: opening a pipe would wait for its other end.
 fn open_file(path: &Path, access: Access) -> Result<File, OpenError> {
-    let kind = std::fs::metadata(path).map_err(|source| OpenError::io(path, source))?.file_type();
-    if !kind.is_file() && !kind.is_block_device() {
-        return Err(OpenError::NotStorage { path: path.to_owned() });
-    }
     let writes = access == Access::ReadWrite;
-    OpenOptions::new().read(true).write(writes).open(path).map_err(|source| OpenError::io(path, source))
+    let file = open(path, OpenOptions::new().read(true).write(writes), |kind| kind.is_file() || kind.is_block_device());
+    file.map_err(|source| OpenError::io(path, source))?.ok_or_else(|| OpenError::NotStorage { path: path.to_owned() })
 }
 
 /// Every layout ends below 4 GiB.

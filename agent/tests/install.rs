@@ -4,7 +4,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use support::{Host, TRUST_PATH, layout, text};
+use support::{Host, LAYOUT_PATH, TRUST_PATH, layout, text};
 use twinslot_bootloader::crypto::{Builtin, Crypto as _};
 use twinslot_bootloader::decide::Why;
 use twinslot_bootloader::image::HEADER_SIZE;
@@ -170,8 +170,21 @@ fn an_install_whose_answer_can_not_be_printed_is_done() {
 #[test]
 fn what_the_operating_system_says_is_told_once() {
     let host = Host::new(Slot::A, BySlot { a: Confirmed, b: Confirmed });
-    let output = run(&host, Slot::A, Why::Confirmed, Path::new("/no/such/bundle"));
-    assert_eq!(text(&output.stderr).matches("No such file").count(), 1, "{}", text(&output.stderr));
+    let (disk, bundle, handoff) = (host.disk(), bundle(&host).0, host.folder.path().join("handoff"));
+    drop(host.agent_command("status", &host.handoff(Slot::A, Why::Confirmed), &[]));
+    let good = ["--layout", LAYOUT_PATH, "--storage", path_of(&disk), "--trust", TRUST_PATH, "--handoff", path_of(&handoff), path_of(&bundle)];
+    for absent in [1, 3, 5, 7, 8] {
+        let mut arguments = good.map(ToOwned::to_owned);
+        arguments[absent] = "/no/such/file".to_owned();
+        let output = support::output_of(std::process::Command::new(env!("CARGO_BIN_EXE_twinslot-agent")).arg("install").args(&arguments));
+        let words = text(&output.stderr);
+        assert_eq!((output.status.code(), words.matches("/no/such/file: ").count()), (Some(2), 1), "{words}");
+        assert_eq!(words.matches("No such file").count(), 1, "{words}");
+    }
+}
+
+fn path_of(path: &Path) -> &str {
+    path.to_str().expect("a path of text")
 }
 
 #[test]
