@@ -65,8 +65,11 @@ impl fmt::Display for Installed {
             self.chunks,
             if self.chunks == 1 { "" } else { "s" }
         )?;
-        if self.resumed_at > 0 {
-            write!(f, ", the first {} of which were there", self.resumed_at)?;
+        match self.resumed_at {
+            0 => {}
+            1 if self.chunks == 1 => f.write_str(", which was there")?,
+            1 => f.write_str(", the first of which was there")?,
+            count => write!(f, ", the first {count} of which were there")?,
         }
         f.write_str("; the next boot tries it")?;
         if self.leaves_no_fallback {
@@ -90,5 +93,23 @@ pub enum InstallFailure {
 impl From<InstallError> for InstallFailure {
     fn from(error: InstallError) -> Self {
         Self::Writer(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_chunk_is_told_as_one_and_more_as_many() {
+        let told = |chunks, resumed_at| {
+            let version = Version { major: 1, minor: 2, patch: 3, build: 4 };
+            Installed { slot: Slot::B, version, chunks, resumed_at, leaves_no_fallback: false }.to_string()
+        };
+        assert_eq!(told(1, 0), "installed: version 1.2.3+4 in slot b, 1 chunk; the next boot tries it");
+        assert_eq!(told(5, 0), "installed: version 1.2.3+4 in slot b, 5 chunks; the next boot tries it");
+        assert_eq!(told(5, 1), "installed: version 1.2.3+4 in slot b, 5 chunks, the first of which was there; the next boot tries it");
+        assert_eq!(told(5, 2), "installed: version 1.2.3+4 in slot b, 5 chunks, the first 2 of which were there; the next boot tries it");
+        assert_eq!(told(1, 1), "installed: version 1.2.3+4 in slot b, 1 chunk, which was there; the next boot tries it");
     }
 }

@@ -1,9 +1,9 @@
 //! `twinslot-agent`: what the journal of this host says, its root file system behind dm-verity, installs, and verdicts on the running image.
 //!
-//! Exit status 0 = done, 1 = refused by the verifier, with its code, 2 = wrong arguments, or something failed, 3 = the root file system is mapped, but
-//! the answer, which names the device, can not be printed. An install or a verdict that is done is 0 even when its answer can not be printed; what can
-//! not be printed stands on standard error. What is refused has written nothing; an install whose chunks turn out to be others than those that the
-//! header pins has left its slot empty.
+//! Exit status 0 = done, 1 = refused by the verifier, with its code, 2 = wrong arguments, or something failed, 3 = the root file system is mapped,
+//! but the answer, which names the device, can not be printed. An install or a verdict that is done is 0 even when its answer can not be printed;
+//! what can not be printed stands on standard error. What is refused has written nothing; an install whose chunks turn out to be others than those
+//! that the header pins has left its slot empty.
 #![forbid(unsafe_code)]
 
 mod arguments;

@@ -11,8 +11,8 @@ use rustix::fs::OFlags;
 
 /// Opens a file; `None` when it is of another kind.
 ///
-/// The kind is looked at first, as to open a device may do something, and again on what was opened: the path may name something else by then. A pipe that
-/// is opened with `O_NONBLOCK` does not wait for its other end. Source: POSIX.1-2024, `open`.
+/// The kind is looked at first, as to open a device may do something, and again on what was opened: the path may name something else by then. A pipe
+/// that is opened with `O_NONBLOCK` does not wait for its other end. Source: POSIX.1-2024, `open`.
 ///
 /// # Errors
 /// The operating system refuses.

@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An unsigned integer below 2^`bits`.
+    /// An unsigned integer below 2^`bits`. What has failed the reader may come back as a larger one.
     #[inline(never)]
     fn varint(&mut self, bits: u32) -> u64 {
         let mut value = 0_u64;
@@ -114,12 +114,12 @@ impl<'a> Reader<'a> {
         value
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the reader returns values below 2^32 only")]
+    #[expect(clippy::cast_possible_truncation, reason = "what is cut off here has failed the reader already")]
     pub(crate) fn u32(&mut self) -> u32 {
         self.varint(32) as u32
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the reader returns values below 2^16 only")]
+    #[expect(clippy::cast_possible_truncation, reason = "what is cut off here has failed the reader already")]
     pub(crate) fn u16(&mut self) -> u16 {
         self.varint(16) as u16
     }

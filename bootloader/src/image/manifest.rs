@@ -207,7 +207,7 @@ impl Manifest {
         extra: Vec::new(),
     };
 
-    /// Reads the manifest at the front of `body` into an [`Manifest::UNREAD`] one; gives what follows it.
+    /// Reads the manifest at the front of `body` into `self`, which must be [`Manifest::UNREAD`]; gives what follows it.
     pub(super) fn read<'a>(&mut self, body: &'a [u8]) -> Result<&'a [u8], DecodeError> {
         let mut reader = Reader::new(body);
         self.product.read(&mut reader);

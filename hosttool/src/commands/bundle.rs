@@ -146,7 +146,7 @@ impl fmt::Display for Bundled {
         let Self { path, bytes, image_bytes, chunks, compressed_chunks, signatures } = self;
         write!(
             f,
-            "{}: {bytes} bytes for an image of {image_bytes}; {chunks} chunks, {compressed_chunks} compressed; {signatures} signature(s)",
+            "{}: {bytes} bytes for an image of {image_bytes}; {chunks} chunk(s), {compressed_chunks} compressed; {signatures} signature(s)",
             path.display()
         )
     }

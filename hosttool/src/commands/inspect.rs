@@ -91,7 +91,7 @@ impl fmt::Display for Inspection {
             Self::Slot { header } => write!(f, "slot image, not verified\n{header}"),
             Self::Bundle { header, bundle } => {
                 let BundleSummary { bytes, chunks, compressed_chunks, .. } = bundle;
-                write!(f, "bundle, not verified: {bytes} bytes, {chunks} chunks, {compressed_chunks} compressed\n{header}")
+                write!(f, "bundle, not verified: {bytes} bytes, {chunks} chunk(s), {compressed_chunks} compressed\n{header}")
             }
             Self::Handoff { handoff } => handoff.fmt(f),
         }

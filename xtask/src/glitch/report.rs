@@ -24,7 +24,7 @@ pub(super) struct Summary {
     /// Faults whose end is not known: they ran into an instruction that the interpreter does not know, or ended otherwise than one that went through
     /// the same state.
     unknown: u64,
-    /// Bypasses of the build without hardening, which must have some.
+    /// Bypasses of the builds that lack a second line, each of which must have some.
     bypasses_of_weakened: u64,
     /// States that the interpreter and QEMU agreed on.
     states_compared: u64,

@@ -139,7 +139,8 @@ pub(super) struct Changed {
 impl Case {
     /// Changes a disk, or says what else is to be changed.
     pub(super) fn apply(self, host: &Host, path: &Path) -> Result<Changed> {
-        let kind = kinds(host.board)[(self.number % kinds(host.board).len() as u64) as usize];
+        let kinds = kinds(host.board);
+        let kind = kinds[(self.number % kinds.len() as u64) as usize];
         let file = host.restore(path)?;
         let mut random = Sequence::new(self.seed ^ self.number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut changed = Changed { kind, hardware: ORDINARY, has_disk: true, memory: None, refused: vec![] };
