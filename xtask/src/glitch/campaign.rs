@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use thumb_interpreter::{Attempt, End, Fault, Known, Machine, Reference, Stop};
 
 use super::LONGEST_BOOT;
-use super::code::{Owner, Owners};
+use super::code::{Owner, Owners, READER};
 use super::hosts::{Case, Flaw, Host, Standing};
 use crate::scenario::{SEED, Sequence};
 
@@ -198,6 +198,8 @@ pub(super) struct Attack<'a> {
     reference: Reference,
     owners: Owners,
     owner_of_each: Vec<Owner>,
+    /// Executions that read the manifest of an image with one bad field; on other hosts there are none.
+    readers: Vec<u64>,
     limit: u64,
     extent: Extent,
     /// How runs ended that went through certain states.
@@ -219,7 +221,10 @@ impl<'a> Attack<'a> {
         let owners = Owners::of(&host.loader.elf, &reference)?;
         let owner_of_each = owners.of_each(&reference);
         let limit = extent.limit(reference.len());
-        Ok(Self { case, machine, reference, owners, owner_of_each, limit, extent, known: Known::default(), next_boots: Mutex::default(), host })
+        let (known, next_boots) = (Known::default(), Mutex::default());
+        let mut attack = Self { case, machine, reference, owners, owner_of_each, readers: Vec::new(), limit, extent, known, next_boots, host };
+        attack.readers = readers(case, attack.later_numbers(), |number| attack.owners.is_reader(attack.reference.address(number)))?;
+        Ok(attack)
     }
 
     /// The run without fault.
@@ -289,20 +294,24 @@ impl<'a> Attack<'a> {
 
     /// Executions in our own code behind the first one of each address. What reads a field that is to be refused runs once a byte: none is left out.
     fn later_in_ours(&self) -> Vec<Trial> {
-        let first: HashSet<u64> = self.reference.visits().iter().map(|visit| visit.first).collect();
-        let mut numbers = self.numbers(|owner| owner == Owner::Ours);
-        numbers.retain(|number| !first.contains(number));
+        let numbers = self.later_numbers();
         let (alone, pairs) = match self.extent {
             Extent::Full => (numbers.clone(), choose(&numbers, CHOSEN_PAIRS)),
             Extent::Short => {
                 let chosen = choose(&numbers, CHOSEN_IN_OURS);
-                let reads = |number: &u64| self.case.flaw.is_in_a_field() && self.owners.is_reader(self.reference.address(*number));
-                let alone: BTreeSet<u64> = numbers.iter().copied().filter(reads).chain(chosen.iter().copied()).collect();
+                let alone: BTreeSet<u64> = self.readers.iter().chain(&chosen).copied().collect();
                 (alone.into_iter().collect(), chosen)
             }
         };
         let alone = alone.into_iter().map(|number| self.later(Kind::Later, Fault::One(number), number));
         alone.chain(pairs.into_iter().map(|number| self.later(Kind::LaterPair, Fault::Pair(number), number))).collect()
+    }
+
+    fn later_numbers(&self) -> Vec<u64> {
+        let first: HashSet<u64> = self.reference.visits().iter().map(|visit| visit.first).collect();
+        let mut numbers = self.numbers(|owner| owner == Owner::Ours);
+        numbers.retain(|number| !first.contains(number));
+        numbers
     }
 
     fn numbers(&self, wanted: impl Fn(Owner) -> bool) -> Vec<u64> {
@@ -416,6 +425,16 @@ impl<'a> Attack<'a> {
     }
 }
 
+/// Which of the executions read an image below the floor.
+///
+/// # Errors
+/// None does: nobody would notice that they are not left out any more.
+fn readers(case: Case, mut numbers: Vec<u64>, reads: impl Fn(u64) -> bool) -> Result<Vec<u64>> {
+    numbers.retain(|number| case.flaw.is_in_a_field() && reads(*number));
+    ensure!(!case.flaw.is_in_a_field() || !numbers.is_empty(), "{case}: no execution reads the image; does {READER} still do that?");
+    Ok(numbers)
+}
+
 /// Whether a fault is tried to its own end even when that is known.
 const fn is_checked(fault: Fault) -> bool {
     matches!(fault, Fault::One(number) | Fault::Pair(number) if number % CHECKED_ONE_IN == 0)
@@ -427,4 +446,18 @@ fn choose(numbers: &[u64], count: u64) -> Vec<u64> {
     let limit = numbers.len() as u64;
     let drawn: BTreeSet<u64> = (0..count).map(|_| sequence.up_to(limit) - 1).collect();
     drawn.into_iter().filter_map(|index| numbers.get(usize::try_from(index).ok()?).copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_campaign_whose_readers_are_not_found_fails() {
+        let of = |flaw, reads: fn(u64) -> bool| readers(Case { flaw, standing: Standing::Confirmed }, vec![3, 4, 5], reads).ok();
+        let second = |number| number == 4;
+        assert_eq!(of(Flaw::BelowFloor, second), Some(vec![4]));
+        assert_eq!(of(Flaw::BelowFloor, |_| false), None);
+        assert_eq!(of(Flaw::BadSignature, second), Some(vec![]));
+    }
 }

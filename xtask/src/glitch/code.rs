@@ -46,7 +46,7 @@ const OUR_CRYPTO_FOLDER: &str = "bootloader/src/crypto/";
 const SHARED: &str = "qemu-boards/mps2/src/routines.rs";
 
 /// What takes numbers out of bytes.
-const READER: &str = "bootloader/src/codec.rs";
+pub(super) const READER: &str = "bootloader/src/codec.rs";
 
 /// Whose code each executed instruction is.
 pub(super) struct Owners {

@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use thumb_interpreter::{End, Fault, Machine, Reference};
 
+use super::FAULTS_IN_BOTH;
 use super::campaign::{Attack, Trial};
 use super::hosts::{BOARD, Host, Loader};
 use crate::qemu::Debugged;
@@ -23,6 +24,9 @@ const RAM: std::ops::Range<u32> = 0x2000_0000..0x2000_4400;
 /// Exceptions that lead to a handler of the loader: NMI to SysTick.
 const VECTORS: std::ops::Range<usize> = 2..16;
 
+/// The vector of the exception that every fault becomes: the loader enables no other one.
+const HARD_FAULT: u32 = 3 * 4;
+
 /// What was compared.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Compared {
@@ -34,6 +38,19 @@ impl Compared {
     pub(super) const fn add(&mut self, other: Self) {
         self.states += other.states;
         self.faults += other.faults;
+    }
+
+    /// # Errors
+    /// Less was compared than there must be of so many hosts with a bad image, and one with a good image.
+    pub(super) fn check(self, hosts: usize) -> Result<()> {
+        let (states, faults) = ((hosts as u64 + 1) * SAMPLES as u64, (hosts * FAULTS_IN_BOTH) as u64);
+        ensure!(
+            self.states >= states && self.faults >= faults,
+            "{} states and {} faults were compared with the emulator, there must be {states} and {faults} or more",
+            self.states,
+            self.faults
+        );
+        Ok(())
     }
 }
 
@@ -79,8 +96,19 @@ fn samples(reference: &Reference) -> Vec<u64> {
     numbers.into_iter().step_by(step).collect()
 }
 
+/// Compares the first one of these faults that can be compared.
+pub(super) fn compare_one(attack: &Attack, trials: &[&Trial]) -> Result<Compared> {
+    for trial in trials {
+        let compared = compare_fault(attack, trial)?;
+        if compared.faults > 0 {
+            return Ok(compared);
+        }
+    }
+    Ok(Compared::default())
+}
+
 /// Compares one fault, unless it goes on without an end: there is nowhere to set a breakpoint then.
-pub(super) fn compare_fault(attack: &Attack, trial: &Trial) -> Result<Compared> {
+fn compare_fault(attack: &Attack, trial: &Trial) -> Result<Compared> {
     let host = attack.host();
     let mut machine = attack.machine();
     let end = attack.reference().run_whole(&mut machine, trial.fault, attack.limit());
@@ -96,8 +124,9 @@ pub(super) fn compare_fault(attack: &Attack, trial: &Trial) -> Result<Compared> 
     // One that the emulator does not take may let it rest as without.
     set_ends(&mut debugged, host, own.into_iter().chain([rest]))?;
     if let Err(error) = debugged.go_on() {
+        let words = std::fs::read_to_string(folder.path().join("qemu.err")).unwrap_or_default();
         ensure!(
-            matches!(end, End::Faulted(_)) && is_locked_up(folder.path()),
+            matches!(end, End::Faulted(_)) && is_locked_up(&words, hard_fault_entry(&machine)),
             error.context(format!("{} {:?} ends with {end:?}", attack.case(), trial.fault))
         );
         return Ok(Compared { states: 0, faults: 1 });
@@ -106,9 +135,16 @@ pub(super) fn compare_fault(attack: &Attack, trial: &Trial) -> Result<Compared> 
     Ok(Compared { states: 0, faults: 1 })
 }
 
-/// Whether the emulator has ended because a fault could not be taken: its handler could not be reached either.
-fn is_locked_up(folder: &Path) -> bool {
-    std::fs::read_to_string(folder.join("qemu.err")).is_ok_and(|words| words.contains("Lockup"))
+/// Whether the emulator has ended with these words because the handler of a fault faults itself, at its first instruction. That comes of a loader
+/// that has written over its vectors.
+fn is_locked_up(words: &str, entry: u32) -> bool {
+    let registers = words.split_once("Lockup: ").and_then(|(_, registers)| registers.split_once("R15="));
+    registers.and_then(|(_, pc)| u32::from_str_radix(pc.get(..8)?, 16).ok()) == Some(entry)
+}
+
+/// Where the vectors lead that the memory holds now.
+fn hard_fault_entry(machine: &Machine) -> u32 {
+    word_at(&machine.bytes(0..HARD_FAULT + 4), HARD_FAULT as usize) & !1
 }
 
 fn compare_registers(machine: &Machine, theirs: &[u32; 17]) -> Result<()> {
@@ -196,4 +232,36 @@ fn compare_end(loader: &Loader, machine: &Machine, end: End, mut debugged: Debug
     let flash = std::fs::read(folder.join("flash.img")).context("can not read the flash that the emulator leaves")?;
     ensure!(flash == machine.flash(), "the flashes differ");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What QEMU 7.2 said when a loader had written over its vectors, up to the last of the registers.
+    const LOCKED_UP: &str = "qemu-system-arm: warning: nic lan9118.0 has no peer
+qemu: fatal: Lockup: can't escalate 3 to HardFault (current priority -1)
+
+R00=00000000 R01=ffc00000 R02=0000019b R03=00080cd8
+R04=00000000 R05=20002c48 R06=00000000 R07=00000000
+R08=20003414 R09=200034c8 R10=00000000 R11=00000000
+R12=00010400 R13=20002c08 R14=fffffff9 R15=00000088
+";
+
+    #[test]
+    fn a_lockup_elsewhere_than_where_the_fault_leads_is_a_difference() {
+        assert!(is_locked_up(LOCKED_UP, 0x88));
+        assert!(!is_locked_up(LOCKED_UP, 0x13e));
+        assert!(!is_locked_up(&LOCKED_UP.replace("Lockup", "Trying to execute code outside RAM"), 0x88));
+        assert!(!is_locked_up("", 0));
+    }
+
+    #[test]
+    fn a_comparison_that_has_shrunk_fails() {
+        let measured = Compared { states: 588, faults: 48 };
+        assert!(measured.check(11).is_ok());
+        assert!(Compared { states: 575, ..measured }.check(11).is_err());
+        assert!(Compared { faults: 43, ..measured }.check(11).is_err());
+        assert!(Compared::default().check(1).is_err());
+    }
 }
