@@ -1,7 +1,7 @@
 //! SHA-256 by the instructions of an arm64 processor, as the loader has it, against sha2 on this host; and the loader without them.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
@@ -11,9 +11,9 @@ use super::machine::{self, End, Run, Shown};
 use super::probe::RUNS;
 use super::supply::Supply;
 use super::table::ORDINARY;
-use super::{loader, supply};
+use super::{loader, row_of, supply};
 use crate::firmware;
-use crate::scenario::{Outcome, Row};
+use crate::scenario::Row;
 use crate::workspace::Workspace;
 
 /// The names of the rows.
@@ -34,26 +34,18 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs the program in the loader's place and judges every line of it.
 pub(super) fn row(workspace: &Workspace, board: Board, folder: &Path) -> Row {
-    let started = Instant::now();
-    let (outcome, detail) = judged(board, || run(workspace, board, folder).map(|shown| complaint(&shown)));
-    Row { board: board.name(), scenario: VECTORS, outcome, detail, seconds: started.elapsed().as_secs_f64() }
+    row_of(board, VECTORS, lacks_instructions(board), || run(workspace, board, folder).map(|shown| complaint(&shown)))
 }
 
 /// Starts a small image with a loader that finds no instructions.
 pub(super) fn software_row(supply: &Supply) -> Row {
-    let (started, board) = (Instant::now(), supply.board());
-    let (outcome, detail) = judged(board, || start_in_software(supply));
-    Row { board: board.name(), scenario: SOFTWARE, outcome, detail, seconds: started.elapsed().as_secs_f64() }
+    row_of(supply.board(), SOFTWARE, lacks_instructions(supply.board()), || start_in_software(supply))
 }
 
-fn judged(board: Board, complaint: impl FnOnce() -> Result<Option<String>>) -> (Outcome, String) {
+fn lacks_instructions(board: Board) -> Option<&'static str> {
     match board {
-        Board::Riscv64 => (Outcome::NotApplicable, HASHES_IN_SOFTWARE.to_owned()),
-        Board::Aarch64 => match complaint() {
-            Ok(None) => (Outcome::Pass, String::new()),
-            Ok(Some(complaint)) => (Outcome::Fail, complaint),
-            Err(error) => (Outcome::Fail, format!("{error:#}")),
-        },
+        Board::Aarch64 => None,
+        Board::Riscv64 => Some(HASHES_IN_SOFTWARE),
     }
 }
 

@@ -4,13 +4,16 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
 use super::board::Board;
-use crate::qemu::{Debugged, Observed, watch_console, with_path_then};
+use crate::qemu::{self, Debugged, Emulator, Observed, Seen, watch_console, with_path_then};
+
+/// How a loader says that it goes no further.
+pub(super) const HALTS: &str = "twinslot: halt: ";
 
 /// What the machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,14 +75,10 @@ pub(super) struct Shown {
 /// # Errors
 /// The emulator does not start.
 pub(super) fn run(run: &Run<'_>) -> Result<Shown> {
-    let mut command = command(run)?;
-    let mut child = command.spawn().with_context(|| format!("can not start {}; run `cargo xtask setup`", run.board.emulator()))?;
+    let mut emulator = Emulator::start(&mut command(run)?)?;
     let (sender, observed) = channel();
-    watch_console(child.stdout.take().context("qemu has no console")?, sender);
-    let shown = watch(run, &observed);
-    let _ = child.kill();
-    child.wait().context("can not tell whether qemu has ended")?;
-    Ok(shown)
+    watch_console(emulator.console()?, sender);
+    Ok(watch(run, &observed))
 }
 
 /// The same with bytes in memory before the first instruction, put there through the debugger's interface.
@@ -93,25 +92,15 @@ pub(super) fn run_with_memory(run: &Run<'_>, address: u64, bytes: &[u8]) -> Resu
 }
 
 fn watch(run: &Run<'_>, observed: &Receiver<Observed>) -> Shown {
-    let started = Instant::now();
-    let mut lines = Vec::new();
-    let end = loop {
-        match observed.recv_timeout(run.limit.saturating_sub(started.elapsed())) {
-            Ok(Observed::Line(line)) => {
-                let halts = line.starts_with("twinslot: halt: ");
-                let cut = run.cut_at.filter(|beginning| line.starts_with(beginning));
-                lines.push(line);
-                if let Some(beginning) = cut {
-                    break End::Cut(beginning);
-                }
-                if halts {
-                    break End::Halt;
-                }
-            }
-            Ok(Observed::Reset(_)) => {}
-            Ok(Observed::Gone) | Err(RecvTimeoutError::Disconnected) => break End::Off,
-            Err(RecvTimeoutError::Timeout) => break End::TimedOut,
-        }
+    let (started, mut lines) = (Instant::now(), Vec::new());
+    let end_at = |line: &str| {
+        let cut = run.cut_at.filter(|beginning| line.starts_with(beginning)).map(End::Cut);
+        cut.or_else(|| line.starts_with(HALTS).then_some(End::Halt))
+    };
+    let end = match qemu::watch(observed, run.limit, &mut lines, end_at) {
+        Seen::Line(end) => end,
+        Seen::Gone => End::Off,
+        Seen::TimedOut => End::TimedOut,
     };
     Shown { lines, end, wall: started.elapsed() }
 }

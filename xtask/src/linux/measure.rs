@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use super::supply::Supply;
 use super::table::scenarios;
 use crate::budget::Measure;
 use crate::plugin::{self, Plan, Report};
-use crate::qemu::{Control, Observed, watch_console, with_path_then};
+use crate::qemu::{Control, Emulator, Observed, watch_console, with_path_then};
 use crate::workspace::Workspace;
 
 /// What a counted boot to userspace is bounded by. It takes ten seconds on an idle machine.
@@ -97,9 +97,9 @@ impl Counting<'_> {
         let socket = self.run.folder.join("control");
         let _ = std::fs::remove_file(&socket);
         command.arg("-qmp").arg(with_path_then("unix:", &socket, ",server=on,wait=off"));
-        let mut emulator = Emulator(command.spawn().context("can not start the emulator; run `cargo xtask setup`")?);
+        let mut emulator = Emulator::start(&mut command)?;
         let (sender, _observed) = channel();
-        watch_console(emulator.0.stdout.take().context("qemu has no console")?, sender.clone());
+        watch_console(emulator.console()?, sender.clone());
         let mut control = Control::connect(&socket, UNHURRIED, sender)?;
         let report = self.wait_for(&report)?;
         let read = delivered(&control.command("query-blockstats", json!({}))?)?;
@@ -112,9 +112,9 @@ impl Counting<'_> {
         let loader = self.run.folder.join("software.bin");
         std::fs::write(&loader, without_instructions(&std::fs::read(self.run.loader)?)?)?;
         let (mut command, report) = self.command(&Run { loader: &loader, ..self.run }, &kernel)?;
-        let mut emulator = Emulator(command.spawn().context("can not start the emulator; run `cargo xtask setup`")?);
+        let mut emulator = Emulator::start(&mut command)?;
         let (sender, observed) = channel();
-        watch_console(emulator.0.stdout.take().context("qemu has no console")?, sender);
+        watch_console(emulator.console()?, sender);
         let report = self.wait_for(&report)?;
         let says_so = observed.try_iter().any(|seen| matches!(seen, Observed::Line(line) if line == IN_SOFTWARE));
         ensure!(says_so, "the loader hashes by instructions that it was told are not there");
@@ -148,16 +148,6 @@ fn delivered(statistics: &Value) -> Result<u64> {
     let disks = statistics.as_array().context("qemu has no statistics of its disks")?;
     let bytes = disks.iter().map(|disk| disk.pointer("/stats/rd_bytes").and_then(Value::as_u64)).collect::<Option<Vec<u64>>>();
     bytes.map(|bytes| bytes.iter().sum()).context("qemu does not say how much its disks have delivered")
-}
-
-/// Killed when it is dropped.
-struct Emulator(Child);
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[cfg(test)]

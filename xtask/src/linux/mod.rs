@@ -114,21 +114,24 @@ fn calibrate(supply: &Supply) -> Result<Duration> {
 
 /// Runs a scenario, where the board has what it is about. What goes wrong in preparing it fails it too.
 fn row(supply: &Supply, scenario: &Scenario, limit: Duration) -> Row {
-    let (started, board) = (Instant::now(), supply.board());
+    let board = supply.board();
     let lacks_watchdog = board.lacks_watchdog().filter(|_| scenario.needs_watchdog());
-    let (outcome, detail) = match lacks_watchdog.or(board.lacks_agent().filter(|_| scenario.needs_agent())) {
-        Some(reason) => (Outcome::NotApplicable, reason.to_owned()),
-        None => judge(supply, scenario, limit),
-    };
-    Row { board: board.name(), scenario: scenario.name, outcome, detail, seconds: started.elapsed().as_secs_f64() }
+    let lacks = lacks_watchdog.or(board.lacks_agent().filter(|_| scenario.needs_agent()));
+    row_of(board, scenario.name, lacks, || complaint(supply, scenario, limit))
 }
 
-fn judge(supply: &Supply, scenario: &Scenario, limit: Duration) -> (Outcome, String) {
-    match complaint(supply, scenario, limit) {
-        Ok(None) => (Outcome::Pass, String::new()),
-        Ok(Some(complaint)) => (Outcome::Fail, complaint),
-        Err(error) => (Outcome::Fail, format!("{error:#}")),
-    }
+/// The row of what is judged by a complaint, unless the board lacks what it is about.
+fn row_of(board: Board, scenario: &'static str, lacks: Option<&str>, complaint: impl FnOnce() -> Result<Option<String>>) -> Row {
+    let started = Instant::now();
+    let (outcome, detail) = match lacks {
+        Some(reason) => (Outcome::NotApplicable, reason.to_owned()),
+        None => match complaint() {
+            Ok(None) => (Outcome::Pass, String::new()),
+            Ok(Some(complaint)) => (Outcome::Fail, complaint),
+            Err(error) => (Outcome::Fail, format!("{error:#}")),
+        },
+    };
+    Row { board: board.name(), scenario, outcome, detail, seconds: started.elapsed().as_secs_f64() }
 }
 
 /// Switches the machine on as often as the scenario says; gives the first complaint.

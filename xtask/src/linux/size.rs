@@ -4,20 +4,21 @@
 //! of all situations without Linux counts. Where the emulator ends with the machine nothing is left to look at, and the RAM is not measured.
 
 use std::path::Path;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use object::{Object as _, ObjectSymbol as _};
 use serde_json::json;
 
 use super::board::Board;
-use super::machine::{Run, command};
+use super::machine::{HALTS, Run, command};
+use super::probe::RUNS;
 use super::supply::Supply;
 use super::table::{Scenario, scenarios};
 use crate::budget::Measure;
 use crate::firmware;
-use crate::qemu::{Control, Observed, watch_console, with_path_then};
+use crate::qemu::{Control, Emulator, Observed, Seen, watch, watch_console, with_path_then};
 use crate::size::{PAINT, depth};
 use crate::workspace::Workspace;
 
@@ -92,29 +93,24 @@ fn stack_depth(supply: &Supply, scenario: &Scenario, places: &Places) -> Result<
     command.arg("-device").arg(with_path_then("loader,file=", &paint, &format!(",addr={:#x},force-raw=on", places.stack_bottom)));
     // A reset would paint the stack anew: the machine stops instead.
     command.args(["-no-reboot", "-no-shutdown"]).arg("-qmp").arg(with_path_then("unix:", &socket, ",server=on,wait=off"));
-    let mut child = command.spawn().context("can not start the emulator; run `cargo xtask setup`")?;
+    let mut emulator = Emulator::start(&mut command)?;
+    let console = emulator.console()?;
     let (sender, observed) = channel();
-    let console = child.stdout.take().context("qemu has no console")?;
     let dumped = Control::connect(&socket, UNHURRIED, sender.clone()).and_then(|mut control| {
         watch_console(console, sender);
         wait_for_end(&observed)?;
         control.command("pmemsave", json!({ "val": places.stack_bottom, "size": size, "filename": dump.to_str() })).map(|_| ())
     });
-    let _ = child.kill();
-    let status = child.wait().context("can not tell whether qemu has ended")?;
+    let status = emulator.end()?;
     dumped.with_context(|| format!("qemu: {status}, {}", std::fs::read_to_string(folder.path().join("qemu.err")).unwrap_or_default().trim()))?;
     depth(&std::fs::read(&dump).context("qemu wrote no memory dump")?)
 }
 
 /// The loader has halted, or the image that it started has said that it runs.
-fn wait_for_end(observed: &std::sync::mpsc::Receiver<Observed>) -> Result<()> {
-    let started = Instant::now();
-    loop {
-        match observed.recv_timeout(UNHURRIED.saturating_sub(started.elapsed())) {
-            Ok(Observed::Line(line)) if line.starts_with("twinslot: halt: ") || line == super::probe::RUNS => return Ok(()),
-            Ok(Observed::Line(_) | Observed::Reset(_)) => {}
-            Ok(Observed::Gone) | Err(RecvTimeoutError::Disconnected) => bail!("qemu ended by itself"),
-            Err(RecvTimeoutError::Timeout) => bail!("the loader did not decide within {} s", UNHURRIED.as_secs()),
-        }
+fn wait_for_end(observed: &Receiver<Observed>) -> Result<()> {
+    match watch(observed, UNHURRIED, &mut Vec::new(), |line| (line.starts_with(HALTS) || line == RUNS).then_some(())) {
+        Seen::Line(()) => Ok(()),
+        Seen::Gone => bail!("qemu ended by itself"),
+        Seen::TimedOut => bail!("the loader did not decide within {} s", UNHURRIED.as_secs()),
     }
 }

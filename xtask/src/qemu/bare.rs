@@ -2,14 +2,13 @@
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Child;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::emulator::{Emulator, Seen, watch};
 use super::machine::{Launch, board_command, watch_console};
-use super::observe::{Ended, Observed};
 
 const SIGKILL: i32 = 9;
 
@@ -39,43 +38,22 @@ pub(crate) enum End {
 pub(crate) fn run_until(launch: &Launch, time: Duration, is_last: impl Fn(&str) -> bool) -> Result<Shown> {
     let mut command = board_command(launch);
     let errors = File::create(launch.folder.join("qemu.err")).with_context(|| format!("can not write into {}", launch.folder.display()))?;
-    let mut child = command.stderr(errors).spawn().context("can not start qemu-system-arm; run `cargo xtask setup`")?;
+    let mut emulator = Emulator::start(command.stderr(errors))?;
     let (sender, observed) = channel();
-    let console = child.stdout.take().context("qemu has no console")?;
-    watch_console(console, sender);
+    watch_console(emulator.console()?, sender);
     let mut lines = Vec::new();
-    let ended = watch(&observed, time, &mut lines, is_last);
-    let end = match ended {
-        Ended::Gone => ending(&mut child, launch)?,
-        Ended::AtRest => End::AtLine,
-        Ended::TimedOut | Ended::TooManyBoots => End::TimedOut,
+    let end = match watch(&observed, time, &mut lines, |line| is_last(line).then_some(())) {
+        Seen::Gone => ending(&mut emulator, launch)?,
+        Seen::Line(()) => End::AtLine,
+        Seen::TimedOut => End::TimedOut,
     };
-    let _ = child.kill();
-    child.wait().context("can not tell whether qemu has ended")?;
+    emulator.end()?;
     Ok(Shown { lines, end })
 }
 
-fn watch(observed: &Receiver<Observed>, time: Duration, lines: &mut Vec<String>, is_last: impl Fn(&str) -> bool) -> Ended {
-    let started = Instant::now();
-    loop {
-        match observed.recv_timeout(time.saturating_sub(started.elapsed())) {
-            Ok(Observed::Line(line)) => {
-                let ends = is_last(&line);
-                lines.push(line);
-                if ends {
-                    return Ended::AtRest;
-                }
-            }
-            Ok(Observed::Reset(_)) => {}
-            Ok(Observed::Gone) | Err(RecvTimeoutError::Disconnected) => return Ended::Gone,
-            Err(RecvTimeoutError::Timeout) => return Ended::TimedOut,
-        }
-    }
-}
-
 /// A power cut is a SIGKILL; any other end is the emulator's own, and no run of a board.
-fn ending(child: &mut Child, launch: &Launch) -> Result<End> {
-    let status = child.wait().context("can not tell how qemu ended")?;
+fn ending(emulator: &mut Emulator, launch: &Launch) -> Result<End> {
+    let status = emulator.wait()?;
     if status.signal() == Some(SIGKILL) {
         return Ok(End::Cut);
     }

@@ -3,11 +3,12 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::emulator::Emulator;
 use super::machine::{Launch, board_in_real_time, with_path_then};
 
 /// How long QEMU may take for anything. It needs milliseconds; a machine that is busy with other work needs more.
@@ -18,7 +19,7 @@ const XPSR: u8 = 25;
 
 /// A board under a debugger, stopped.
 pub(crate) struct Debugged {
-    child: Child,
+    emulator: Emulator,
     socket: UnixStream,
     /// What was received and not understood yet.
     received: Vec<u8>,
@@ -37,9 +38,8 @@ impl Debugged {
         let errors = std::fs::File::create(folder.join("qemu.err"))?;
         command.args(["-S", "-gdb", "chardev:debugger", "-chardev"]);
         command.arg(with_path_then("socket,id=debugger,server=on,wait=off,path=", &path, ""));
-        let child = command.stderr(Stdio::from(errors)).spawn().context("can not start the emulator; run `cargo xtask setup`")?;
-        let socket = connect(&path);
-        let mut debugged = Self { child, socket: socket?, received: Vec::new() };
+        let emulator = Emulator::start(command.stderr(errors))?;
+        let mut debugged = Self { emulator, socket: connect(&path)?, received: Vec::new() };
         debugged.socket.set_read_timeout(Some(PATIENCE))?;
         // Single registers are answered only to those who know what registers there are.
         debugged.ask("qXfer:features:read:target.xml:0,8")?;
@@ -100,7 +100,7 @@ impl Debugged {
 
     /// What the machine prints from now on.
     pub(crate) fn console(&mut self) -> Result<ChildStdout> {
-        self.child.stdout.take().context("qemu has no console")
+        self.emulator.console()
     }
 
     /// Lets the machine run; no breakpoint is set.
@@ -110,12 +110,10 @@ impl Debugged {
 
     /// Ends the emulator and returns what the board printed. After a fault that need not be text.
     pub(crate) fn end(mut self) -> Result<String> {
-        self.child.kill().context("can not end qemu")?;
+        let mut output = self.emulator.console()?;
+        self.emulator.end()?;
         let mut console = Vec::new();
-        if let Some(mut output) = self.child.stdout.take() {
-            output.read_to_end(&mut console).context("can not read the console")?;
-        }
-        self.child.wait().context("can not wait for qemu")?;
+        output.read_to_end(&mut console).context("can not read the console")?;
         Ok(String::from_utf8_lossy(&console).replace('\r', ""))
     }
 
@@ -154,13 +152,6 @@ impl Debugged {
         self.received.get(end + 2)?;
         self.received.drain(..end + 3);
         Some(answer)
-    }
-}
-
-impl Drop for Debugged {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

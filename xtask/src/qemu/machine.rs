@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::control::Control;
+use super::emulator::Emulator;
 use super::observe::{Ended, Limits, Observed, Rest, Transcript, clean_line};
 use crate::board::Board;
 
@@ -46,7 +47,7 @@ pub(crate) struct PluginRun<'a> {
 
 /// A running emulator.
 pub(crate) struct Machine {
-    child: Child,
+    emulator: Emulator,
     control: Control,
     observed: Receiver<Observed>,
     log: PathBuf,
@@ -58,22 +59,12 @@ impl Machine {
         let log = launch.folder.join("log.defmt");
         let socket = launch.folder.join("control");
         let _ = std::fs::remove_file(&socket);
-        let mut child = command(launch, &log, &socket)?.spawn().context("can not start qemu-system-arm; run `cargo xtask setup`")?;
+        let mut emulator = Emulator::start(&mut command(launch, &log, &socket)?)?;
         let (sender, observed) = channel();
-        let console = child.stdout.take().context("qemu has no console")?;
-        match Control::connect(&socket, PATIENCE, sender.clone()) {
-            Ok(control) => {
-                let mut machine = Self { child, control, observed, log };
-                watch_console(console, sender);
-                machine.control.command("cont", json!({}))?;
-                Ok(machine)
-            }
-            Err(error) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(error)
-            }
-        }
+        let mut control = Control::connect(&socket, PATIENCE, sender.clone())?;
+        watch_console(emulator.console()?, sender);
+        control.command("cont", json!({}))?;
+        Ok(Self { emulator, control, observed, log })
     }
 
     /// Watches the board until it rests, dies or reaches a limit. The emulator still runs afterwards.
@@ -130,18 +121,11 @@ impl Machine {
         self.control.command("quit", json!({}))?;
         // The console is closed before the plugin reports: only the end of the process tells.
         let started = Instant::now();
-        while self.child.try_wait().context("can not tell whether qemu has ended")?.is_none() {
+        while !self.emulator.has_ended()? {
             ensure!(started.elapsed() < PATIENCE, "qemu does not end within {} s", PATIENCE.as_secs());
             std::thread::sleep(Duration::from_millis(2));
         }
         Ok(())
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

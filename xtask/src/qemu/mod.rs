@@ -7,6 +7,7 @@
 mod bare;
 mod control;
 mod debugger;
+mod emulator;
 mod log;
 mod machine;
 mod observe;
@@ -14,6 +15,7 @@ mod observe;
 pub(crate) use bare::{End, Shown, run_until};
 pub(crate) use control::Control;
 pub(crate) use debugger::Debugged;
+pub(crate) use emulator::{Emulator, Seen, watch};
 pub(crate) use log::decode as decode_log;
 pub(crate) use machine::{Launch, Machine, PluginRun, watch_console, with_path_then};
 pub(crate) use observe::{Ended, Limits, Observed, Reset, Rest, Transcript};

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use twinslot_bootloader::handoff::{HANDOFF_SIZE, Handoff};
@@ -13,7 +13,7 @@ use twinslot_bootloader::handoff::{HANDOFF_SIZE, Handoff};
 use super::scene::{Scene, Stage, Verb};
 use crate::linux::initramfs::{Content, archive_of};
 use crate::linux::root::{agent_content, module_content};
-use crate::qemu::{Observed, watch_console, with_path_then};
+use crate::qemu::{Emulator, Seen, watch, watch_console, with_path_then};
 use crate::workspace::Workspace;
 
 /// What the run is bounded by. It takes some seconds.
@@ -123,27 +123,13 @@ fn command(stage: &Stage, initrd: &Path, disks: &[(&str, Played)]) -> Result<Com
 
 /// The console, up to the line after which nothing more happens.
 fn run(command: &mut Command) -> Result<Vec<String>> {
-    let mut emulator = Emulator(command.spawn().context("can not start the emulator; run `cargo xtask setup`")?);
+    let mut emulator = Emulator::start(command)?;
     let (sender, observed) = channel();
-    watch_console(emulator.0.stdout.take().context("qemu has no console")?, sender);
-    let (started, mut lines) = (Instant::now(), Vec::new());
-    loop {
-        match observed.recv_timeout(LIMIT.saturating_sub(started.elapsed())) {
-            Ok(Observed::Line(line)) if line == END => return Ok(lines),
-            Ok(Observed::Line(line)) => lines.push(line),
-            Ok(Observed::Reset(_)) => {}
-            Ok(Observed::Gone) | Err(RecvTimeoutError::Disconnected) => bail!("qemu ended by itself:\n{}", lines.join("\n")),
-            Err(RecvTimeoutError::Timeout) => bail!("Linux did not come to its end within {} s:\n{}", LIMIT.as_secs(), lines.join("\n")),
-        }
-    }
-}
-
-/// Killed when it is dropped.
-struct Emulator(Child);
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+    watch_console(emulator.console()?, sender);
+    let mut lines = Vec::new();
+    match watch(&observed, LIMIT, &mut lines, |line| (line == END).then_some(())) {
+        Seen::Line(()) => Ok(lines),
+        Seen::Gone => bail!("qemu ended by itself:\n{}", lines.join("\n")),
+        Seen::TimedOut => bail!("Linux did not come to its end within {} s:\n{}", LIMIT.as_secs(), lines.join("\n")),
     }
 }

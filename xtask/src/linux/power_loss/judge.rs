@@ -1,8 +1,8 @@
 //! Starts the loader on a disk, and judges by the console and the hand-off what it started.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -14,11 +14,11 @@ use twinslot_config::layout::Purpose;
 
 use super::scene::Expected;
 use crate::linux::disk::Slot;
-use crate::linux::machine::{Run, command};
+use crate::linux::machine::{HALTS, Run, command};
 use crate::linux::probe::RUNS;
 use crate::linux::supply::Supply;
 use crate::linux::table::ORDINARY;
-use crate::qemu::{Control, Observed, watch_console, with_path_then};
+use crate::qemu::{Control, Emulator, Observed, Seen, watch, watch_console, with_path_then};
 
 /// What a boot is bounded by. It takes a fraction of a second.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -53,17 +53,15 @@ pub(super) fn boot(supply: &Supply, disk: &Path, folder: &Path, fate: Fate) -> R
         let _ = std::fs::remove_file(old);
     }
     command.args(["-no-reboot", "-no-shutdown"]).arg("-qmp").arg(with_path_then("unix:", &socket, ",server=on,wait=off"));
-    let mut child = command.spawn().context("can not start the emulator; run `cargo xtask setup`")?;
-    let console = child.stdout.take().context("qemu has no console")?;
+    let mut emulator = Emulator::start(&mut command)?;
+    let console = emulator.console()?;
     let (sender, observed) = channel();
     let seen = Control::connect(&socket, LIMIT, sender.clone()).and_then(|mut control| {
         watch_console(console, sender);
-        let (lines, end) = watch(&observed);
-        let runs = end == End::Runs;
+        let (lines, runs) = start_of_image(&observed);
         Ok((lines, if runs { Some(memory(supply, &mut control, &dump)?) } else { None }))
     });
-    let _ = child.kill();
-    let status = child.wait().context("can not tell whether qemu has ended")?;
+    let status = emulator.end()?;
     let (lines, memory) =
         seen.with_context(|| format!("qemu: {status}, {}", std::fs::read_to_string(folder.join("qemu.err")).unwrap_or_default().trim()))?;
     Ok(Shown { lines, handoff: memory.as_deref().and_then(handoff_in) })
@@ -81,32 +79,19 @@ fn handoff_in(memory: &[u8]) -> Option<Handoff> {
     Handoff::decode(memory.get(at..)?.first_chunk::<HANDOFF_SIZE>()?).ok()
 }
 
-/// How a boot ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Runs,
-    Fails,
-}
-
-fn watch(observed: &Receiver<Observed>) -> (Vec<String>, End) {
-    let (started, mut lines) = (Instant::now(), Vec::new());
-    loop {
-        match observed.recv_timeout(LIMIT.saturating_sub(started.elapsed())) {
-            Ok(Observed::Line(line)) => {
-                let (halts, runs) = (line.starts_with("twinslot: halt: "), line.starts_with(RUNS));
-                lines.push(line);
-                if runs || halts {
-                    return (lines, if runs { End::Runs } else { End::Fails });
-                }
-            }
-            Ok(Observed::Reset(_)) => {}
-            Ok(Observed::Gone) | Err(RecvTimeoutError::Disconnected) => return (lines, End::Fails),
-            Err(RecvTimeoutError::Timeout) => {
-                lines.push(format!("(nothing more for {} s)", LIMIT.as_secs()));
-                return (lines, End::Fails);
-            }
+/// What the console shows, and whether an image runs at the end.
+fn start_of_image(observed: &Receiver<Observed>) -> (Vec<String>, bool) {
+    let mut lines = Vec::new();
+    let decision = |line: &str| if line.starts_with(RUNS) { Some(true) } else { line.starts_with(HALTS).then_some(false) };
+    let runs = match watch(observed, LIMIT, &mut lines, decision) {
+        Seen::Line(runs) => runs,
+        Seen::Gone => false,
+        Seen::TimedOut => {
+            lines.push(format!("(nothing more for {} s)", LIMIT.as_secs()));
+            false
         }
-    }
+    };
+    (lines, runs)
 }
 
 /// Lines that no cut in these scenes explains: what is on trial was read back before it was armed, and nothing was given up.

@@ -16,7 +16,7 @@ use clap::Args;
 
 use super::board::Board;
 use super::disk::Slot;
-use super::machine::{End, Run, Shown, run, run_with_memory};
+use super::machine::{End, HALTS, Run, Shown, run, run_with_memory};
 use super::supply::Supply;
 use crate::emulate::hosttool;
 use crate::scenario::SEED;
@@ -134,9 +134,6 @@ fn play(host: &Host, folder: &Path, case: Case) -> Result<Ended> {
 
 /// How the loader says that it starts an image. What that does then is not looked at.
 const STARTS: &str = "twinslot: boot slot=";
-
-/// How the loader says that it goes no further.
-const HALTS: &str = "twinslot: halt: ";
 
 /// What must never be the reason of a halt.
 const UNNAMED: [&str; 2] = ["exception in the loader", "the loader panicked"];
