@@ -425,7 +425,7 @@ impl<'a> Attack<'a> {
     }
 }
 
-/// Which of the executions read an image below the floor.
+/// Which of the executions read the manifest of an image with one bad field.
 ///
 /// # Errors
 /// None does: nobody would notice that they are not left out any more.
