@@ -212,11 +212,12 @@ impl Header {
     fn accept(framed: &HeaderBytes<'_>, anchor: &TrustAnchor, expect: &Expectations<'_>, signers: KeySet, digest: Digest) -> Result<Self, Rejection> {
         let mut header = Self { manifest: Manifest::UNREAD, digest, evidence: Evidence::NONE };
         let manifest = &mut header.manifest;
-        // Twice, from the bytes on: whoever leaves out an instruction of one pass, with a rule or a number in it, meets the other one.
+        // Twice, from the bytes on: a fault that leaves an instruction out of one pass, from a rule or from a number, meets the other one.
         for _pass in 0..2 {
             framed.read_acceptable(manifest, anchor, expect)?;
         }
         let counted = check_revocations(manifest, anchor, expect.revoked, signers)?;
+        // The second line of product and revision.
         let elsewhere =
             difference(manifest.product.as_bytes(), expect.identity.product.as_bytes()) | lacks_revision(manifest.hw, expect.identity.hardware);
         header.evidence.absorb(Shown::Signatures, anchor.missing_from(counted) | elsewhere);
@@ -274,7 +275,7 @@ fn check_signatures(framed: &HeaderBytes<'_>, anchor: &TrustAnchor, revoked: &[K
     if anchor.is_met_by(signers) { Ok(signers) } else { Err(Rejection::TooFewSignatures) }
 }
 
-/// Zero when an image for these revisions, a bit each or none for all, is for this one.
+/// Zero when `hw` has the bit of this revision, or no bit at all, which stands for every revision.
 fn lacks_revision(hw: u32, hardware: u8) -> u32 {
     let hw = black_box(hw);
     u32::from(hw != 0) & !hw.checked_shr(u32::from(hardware)).unwrap_or(0)

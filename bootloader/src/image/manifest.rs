@@ -207,11 +207,12 @@ impl Manifest {
         extra: Vec::new(),
     };
 
-    /// Reads the manifest at the front of `body` into `self`, which must be [`Manifest::UNREAD`]; gives what follows it.
+    /// Reads the manifest at the front of `body` over whatever `self` holds; gives what follows it.
     pub(super) fn read<'a>(&mut self, body: &'a [u8]) -> Result<&'a [u8], DecodeError> {
         let mut reader = Reader::new(body);
         self.product.read(&mut reader);
         let hw = reader.u32();
+        // Stored twice: one store that is left out would leave the zero of an unread manifest, which stands for every revision.
         self.hw = hw;
         black_box(&*self);
         self.hw = hw;

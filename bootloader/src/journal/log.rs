@@ -202,6 +202,7 @@ impl Journal {
         }
         let mut bytes = [0; RECORD_SIZE];
         encode(sequence, state, &mut bytes);
+        // Encoding may have lost what the state had, and the state what the newest record had: the checksum would be right all the same.
         if Record::decode(&bytes, policy).is_none_or(|record| [state, &self.newest.state].iter().any(|other| !record.state.is_as_strict_as(other))) {
             return Err(CommitError::Impossible);
         }

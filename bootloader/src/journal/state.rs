@@ -172,8 +172,8 @@ impl State {
         self.slots.a.is_possible(policy) && self.slots.b.is_possible(policy) && no_stranded_preference && in_flight_is_a_trial
     }
 
-    /// Whether the floor is no lower than that of `other` and no key is missing that `other` has revoked: the part of a state that no signature vouches for.
-    /// A writer only ever appends to the revoked keys.
+    /// Whether the floor is no lower than that of `other` and no key is missing that `other` has revoked: the part of a state that no signature
+    /// vouches for. Writers append to the revoked keys and never move one.
     pub(super) fn is_as_strict_as(&self, other: &Self) -> bool {
         self.floor >= other.floor && self.revoked.starts_with(&other.revoked)
     }

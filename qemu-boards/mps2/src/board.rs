@@ -10,7 +10,7 @@ use crate::memory::{self, Words};
 use crate::nor::Nor;
 use crate::registers::Registers;
 
-/// Addresses of the devices that the boards use, and whose memory protection unit the processor has.
+/// Addresses of the devices that the boards use, and the architecture of the processor.
 #[derive(Debug, Clone, Copy)]
 pub struct Devices {
     /// UART0: the text console.
@@ -21,7 +21,7 @@ pub struct Devices {
     pub timer: usize,
     /// The watchdog.
     pub watchdog: usize,
-    /// The processor's architecture.
+    /// By which the processor's memory protection unit is programmed.
     pub architecture: Architecture,
 }
 

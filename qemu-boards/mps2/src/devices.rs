@@ -1,4 +1,5 @@
-//! The CMSDK peripherals of the MPS2 boards. Source: Arm DDI 0479 (Cortex-M System Design Kit), chapter 4. And the processor's memory protection unit.
+//! The CMSDK peripherals of the MPS2 boards, and the processor's memory protection unit. Source of the peripherals: Arm DDI 0479 (Cortex-M System
+//! Design Kit), chapter 4.
 
 mod protection;
 mod timer;

@@ -71,8 +71,8 @@ pub fn run(board: &Board, claim: Claim, build: &Build<'_>) -> ! {
     }
 }
 
-/// Nothing runs from the loader's RAM. A fault that leaves out a return could make a word of the stack an address, and the stack holds bytes of headers
-/// that nobody has verified.
+/// Nothing runs from the loader's RAM. A fault that leaves out a return could make a word of the stack an address, and the stack holds bytes of
+/// headers that nobody has verified.
 fn guard_own_ram(board: &Board) {
     board.protection().forbid_code_in(board.layout().loader);
     cortex_m::asm::dsb();

@@ -1,4 +1,5 @@
-//! The devices that a loader touches: UARTs, timer, watchdog, memory protection, and the system control block. Source: Arm DDI 0479 chapter 4, Armv7-M ARM chapter B3.
+//! The devices that a loader touches: UARTs, timer, watchdog, the system control block and in it the memory protection unit. Sources: Arm DDI 0479,
+//! chapter 4; Armv7-M ARM, chapter B3.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! The multiplications and saturations of the DSP extension. Source: Armv7-M architecture reference manual, A7.7.
+//! Saturations, and the multiplications of the DSP extension. Source: Armv7-M architecture reference manual, A7.7.
 //!
-//! Loaders have none of them; a run that a fault led astray may meet any.
+//! Loaders have next to none of them; a run that a fault led astray may meet any.
 
 use crate::arithmetic::shifted;
 use crate::op::{Dsp, Op};

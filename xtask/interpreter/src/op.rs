@@ -221,7 +221,7 @@ pub(crate) enum Extension {
     UnsignedBytes,
 }
 
-/// The DSP extension: what writes d and may set Q.
+/// Saturations, and of the DSP extension what writes d and may set Q.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dsp {
     /// n shifted by `amount` where it fits imm bits, else the nearest number: of all 32 bits, or of either half alone.

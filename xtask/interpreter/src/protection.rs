@@ -1,15 +1,15 @@
-//! The memory protection unit of a Cortex-M4. Sources: Armv7-M architecture reference manual, B3.5; where that leaves a size or an address undefined, what
-//! QEMU does (`target/arm/ptw.c`, `hw/intc/armv7m_nvic.c`).
+//! The memory protection unit of a Cortex-M4. Sources: Armv7-M architecture reference manual, B3.5; where that leaves a size or an address
+//! undefined, what QEMU does (`target/arm/ptw.c`, `hw/intc/armv7m_nvic.c`).
 
 const REGIONS: usize = 8;
 
-/// Of the registers, the last hexadecimal digits.
+/// The registers, by the last three digits of their addresses.
 const TYPE: u32 = 0xd90;
 const CONTROL: u32 = 0xd94;
 const NUMBER: u32 = 0xd98;
 const BASE: u32 = 0xd9c;
 const ATTRIBUTES: u32 = 0xda0;
-/// The last of three further names of the last two registers.
+/// Base and attributes have three further addresses each; this is the last of them.
 const LAST_ALIAS: u32 = 0xdb8;
 
 const ENABLED: u32 = 1;
@@ -17,7 +17,7 @@ const ENABLED: u32 = 1;
 const BACKGROUND: u32 = 4;
 const VALID: u32 = 0x10;
 
-/// Here the loader's code is, twice.
+/// Where the memory ends that the loader's code is in, at two addresses.
 const CODE_END: u32 = 0x80_0000;
 
 /// What an instruction does with an address.
@@ -44,7 +44,8 @@ pub(crate) struct Protection {
 }
 
 impl Protection {
-    /// Whether more is forbidden than to run what is no loader's code. Then each instruction has to be asked about, else only those elsewhere.
+    /// Whether more is forbidden than the execution of what is not the loader's code. Then every access has to be asked about, else only fetches from
+    /// elsewhere.
     pub(crate) const fn is_strict(&self) -> bool {
         self.is_strict
     }
@@ -105,7 +106,7 @@ impl Protection {
 }
 
 impl Region {
-    /// The logarithm of the size; `None` for a region that is off or none.
+    /// The logarithm of the size; `None` for one that is off, or whose size or address makes no region.
     const fn size(&self) -> Option<u32> {
         let field = self.attributes >> 1 & 0x1f;
         if self.attributes & 1 == 0 || field == 0 || self.base & mask(field + 1) != 0 { None } else { Some(field + 1) }

@@ -106,7 +106,7 @@ impl Scope {
             Self::Everything => true,
             Self::AllCode => trial.owner != Owner::CryptoCrate || matches!(trial.kind, Kind::First | Kind::Later),
             Self::OurCode => is_ours && is_single,
-            // What reads the journal reads the header as well: where it is always left out, its first execution says nothing.
+            // Code that reads the journal reads the header later on: left out at every execution it counts, wherever its first one is.
             Self::BehindSignature => is_ours && (is_behind_signature || trial.kind == Kind::Every),
             Self::SinglesBehindSignature => is_ours && (is_behind_signature && is_single || trial.kind == Kind::Every),
         }
@@ -292,7 +292,8 @@ impl<'a> Attack<'a> {
         choose(&numbers, CHOSEN_IN_CRYPTO).into_iter().map(|number| self.later(Kind::Later, Fault::One(number), number)).collect()
     }
 
-    /// Executions in our own code behind the first one of each address. What reads a field that is to be refused runs once a byte: none is left out.
+    /// Executions in our own code behind the first one of each address. What reads a field that is to be refused runs once a byte, and each of these
+    /// executions is tried.
     fn later_in_ours(&self) -> Vec<Trial> {
         let numbers = self.later_numbers();
         let (alone, pairs) = match self.extent {
@@ -428,7 +429,7 @@ impl<'a> Attack<'a> {
 /// Which of the executions read the manifest of an image with one bad field.
 ///
 /// # Errors
-/// None does: nobody would notice that they are not left out any more.
+/// None does: nobody would notice that no such execution is tried any more.
 fn readers(case: Case, mut numbers: Vec<u64>, reads: impl Fn(u64) -> bool) -> Result<Vec<u64>> {
     numbers.retain(|number| case.flaw.is_in_a_field() && reads(*number));
     ensure!(!case.flaw.is_in_a_field() || !numbers.is_empty(), "{case}: no execution reads the image; does {READER} still do that?");

@@ -1,7 +1,7 @@
 //! The hosts of the campaign: a board with one image that its loader must refuse.
 //!
-//! All images are one image with a payload of a few bytes, signed by key one. A flaw that a signature can cover is signed; any other one is done to the
-//! flash afterwards, so that all images have the header digest that the journal knows.
+//! But for its flaw each image is the same one, with a payload of a few bytes, signed by key one. A flaw in what is signed, or in who signs, is there
+//! from the start; any other one is done to the flash afterwards. So each image has the header digest that the journal of its host knows.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -131,7 +131,8 @@ impl Case {
         cases.filter(|case| case.flaw != Flaw::BelowJournalFloor || case.standing == Standing::Trial).collect()
     }
 
-    /// Whether the short campaign attacks this host: what refuses a field of an image on trial is what refuses it of a confirmed one, and one field shows it.
+    /// Whether the short campaign attacks this host. What refuses an image on trial for one of its fields is what refuses a confirmed one; that the
+    /// counter shows it is enough.
     pub(super) fn is_in_short(self) -> bool {
         self.standing == Standing::Confirmed || !matches!(self.flaw, Flaw::OtherProduct | Flaw::OtherHardware)
     }

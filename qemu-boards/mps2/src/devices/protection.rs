@@ -3,12 +3,12 @@
 use crate::layout::Memory;
 use crate::registers::Registers;
 
-/// Whose memory protection unit a processor has.
+/// The architecture of a processor, which says what a region of its memory protection unit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Architecture {
     /// Cortex-M3, M4 and M7: a region is a power of two, from a multiple of its size.
     Armv7M,
-    /// Cortex-M33: a region is any number of 32 bytes.
+    /// Cortex-M33: a region is any number of blocks of 32 bytes.
     Armv8M,
 }
 
@@ -19,10 +19,12 @@ pub struct Protection {
     architecture: Architecture,
 }
 
+/// Registers, in bytes from [`Protection::ADDRESS`].
 const CONTROL: usize = 0x4;
 const REGION_BASE: usize = 0xc;
 /// Size and attributes on Armv7-M, the last address on Armv8-M.
 const REGION_REST: usize = 0x10;
+/// Of memory, on Armv8-M only.
 const ATTRIBUTES: usize = 0x30;
 
 /// With the usual memory map for whatever no region covers.
@@ -38,8 +40,8 @@ impl Protection {
         Self { registers, architecture }
     }
 
-    /// No instruction is fetched from `ram` any more, from the next barrier on; it is read and written as before. `ram` is a power of two of at least 32
-    /// bytes, at a multiple of its size.
+    /// From the next barrier on no instruction is fetched from `ram`, which is read and written as before. Its size is a power of two of at least 32
+    /// bytes, its address a multiple of that.
     pub fn forbid_code_in(self, ram: Memory) {
         let (base, rest) = self.architecture.region(ram);
         if self.architecture == Architecture::Armv8M {
@@ -52,7 +54,8 @@ impl Protection {
 }
 
 impl Architecture {
-    /// Region 0: what it starts with and what it ends with. Readable, writable, not executable; cached as RAM is.
+    /// The words of [`REGION_BASE`] and [`REGION_REST`] for `ram`: readable, writable, not executable, cached as RAM is. On Armv7-M they are those of
+    /// region 0, on Armv8-M those of the region that is selected.
     #[expect(clippy::cast_possible_truncation, reason = "addresses of a 32-bit machine")]
     const fn region(self, ram: Memory) -> (u32, u32) {
         let (base, size) = (ram.address as u32, ram.size as u32);

@@ -1,7 +1,7 @@
 //! From halfwords to [`Op`]s. Source of all encodings: Armv7-M Architecture Reference Manual (DDI 0403E), chapter A5 and A7.7.
 //!
-//! Whatever the architecture leaves undefined is [`Kind::Undefined`]; what it defines and no loader of ours uses (some of the DSP
-//! extension) is [`Kind::Unknown`], so that a run that meets it is told from one that ends in a fault.
+//! Whatever the architecture leaves undefined is [`Kind::Undefined`]; what it leaves open otherwise (unpredictable encodings, free hints) is
+//! [`Kind::Unknown`], so that a run that meets it is told from one that ends in a fault.
 
 mod narrow;
 mod wide;
