@@ -111,7 +111,7 @@ struct Parent {
     depth: usize,
     /// Cells of an address and of a size, where it does not say them.
     cells: (usize, usize),
-    /// The child of which Linux hears nothing that is read here.
+    /// The child that is not listened to: nothing of what it says about memory comes to Linux.
     unheard: Option<&'static [u8]>,
 }
 
@@ -153,7 +153,7 @@ impl<'a> Said<'a> {
         Ok(usable.or(registers).filter(|_| is_memory && is_there))
     }
 
-    /// What every node has that takes memory.
+    /// What is taken by a node below `/reserved-memory`.
     const fn registers(&self) -> Option<&'a [u8]> {
         let [.., registers] = self.0;
         registers
@@ -230,7 +230,7 @@ pub enum TreeError {
     TooManyRanges,
     /// It has no `/chosen`.
     NoChosen,
-    /// It has two nodes that may be taken for `/chosen` or for `/reserved-memory`.
+    /// It has a second `/chosen` or `/reserved-memory`, or one with a unit address: another reader may take another one.
     Ambiguous,
 }
 

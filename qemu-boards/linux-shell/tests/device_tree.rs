@@ -48,6 +48,14 @@ fn compiled(source: &str, padded: usize) -> Vec<u8> {
     run(Command::new("dtc").args(["-q", "-I", "dts", "-O", "dtb", "-S", &size]).arg(&path)).stdout
 }
 
+/// A tree in which one name stands in another's place: the compiler makes no two nodes, nor two properties, of one name.
+fn renamed(source: &str, from: &str, to: &str) -> Vec<u8> {
+    let mut tree = compiled(source, 0);
+    let at = tree.windows(from.len()).position(|window| window == from.as_bytes()).expect("the other name");
+    tree[at..at + to.len()].copy_from_slice(to.as_bytes());
+    tree
+}
+
 fn run(command: &mut Command) -> Output {
     let output = command.output().expect("dtc and fdtget are installed: `cargo xtask setup`");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -61,9 +69,12 @@ struct Made {
 
 impl Made {
     fn by(edit: impl FnOnce(&mut LinuxTree<'_>) -> Result<(), TreeError>) -> Self {
+        Self::of(&compiled(SOURCE, 0x10_0000), &[KEPT, FIRMWARE], edit)
+    }
+
+    fn of(source: &[u8], kept: &[Span], edit: impl FnOnce(&mut LinuxTree<'_>) -> Result<(), TreeError>) -> Self {
         let mut room = vec![0; 0x1_0000];
-        let source = compiled(SOURCE, 0x10_0000);
-        let mut tree = LinuxTree::begin(&source, &[KEPT, FIRMWARE], &mut room).expect("a tree");
+        let mut tree = LinuxTree::begin(source, kept, &mut room).expect("a tree");
         edit(&mut tree).expect("edits that fit");
         let size = tree.finish().expect("a tree that fits");
         let folder = tempfile::tempdir().expect("a folder");
@@ -78,6 +89,19 @@ impl Made {
     /// A property of `/chosen`, as `fdtget` shows it for a type.
     fn chosen(&self, kind: &str, name: &str) -> String {
         shown(&self.path(), kind, "/chosen", name)
+    }
+
+    /// The names of all properties of `/chosen`, a line each.
+    fn names_in_chosen(&self) -> String {
+        let listed = run(Command::new("fdtget").arg("-p").arg(self.path()).arg("/chosen")).stdout;
+        String::from_utf8(listed).expect("names")
+    }
+
+    /// The lines of the source for the block of reservations.
+    fn reservations(&self) -> Vec<String> {
+        let source = run(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dts"]).arg(self.path())).stdout;
+        let source = String::from_utf8(source).expect("text");
+        source.lines().filter(|line| line.starts_with("/memreserve/")).map(ToOwned::to_owned).collect()
     }
 }
 
@@ -104,11 +128,8 @@ fn what_is_chosen_is_read_by_others_and_the_rest_is_as_it_was() {
 #[test]
 fn all_that_is_kept_is_reserved_beside_what_was_reserved() {
     let made = Made::by(|_| Ok(()));
-    let source = run(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dts"]).arg(made.path())).stdout;
-    let source = String::from_utf8(source).expect("text");
-    let reserved: Vec<&str> = source.lines().filter(|line| line.starts_with("/memreserve/")).collect();
     assert_eq!(
-        reserved,
+        made.reservations(),
         [
             "/memreserve/\t0x0000000048000000 0x0000000000001000;",
             "/memreserve/\t0x0000000040120000 0x0000000000001000;",
@@ -211,17 +232,9 @@ fn what_others_left_in_the_loaders_properties_is_gone() {
         "stdout-path",
         "twinslot,slot = \"b\"; linux,initrd-start = <1>; linux,initrd-end = <2>; linux,initrd = <3>; kaslr-seed = <4 5>; stdout-path",
     );
-    let mut room = [0; 4096];
-    let source = compiled(&source, 0);
-    let mut tree = LinuxTree::begin(&source, &[KEPT], &mut room).expect("a tree");
-    tree.choose("twinslot,phase", Value::Text("trial")).expect("a property that fits");
-    let size = tree.finish().expect("a tree that fits");
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("tree.dtb");
-    std::fs::write(&path, &room[..size]).expect("a file");
-    let listed = run(Command::new("fdtget").arg("-p").arg(&path).arg("/chosen")).stdout;
-    assert_eq!(String::from_utf8_lossy(&listed), "twinslot,phase\nstdout-path\n");
-    assert_eq!(shown(&path, "x", "/memory-controller@1", "reg"), "0 1 0 1");
+    let made = Made::of(&compiled(&source, 0), &[KEPT], |tree| tree.choose("twinslot,phase", Value::Text("trial")));
+    assert_eq!(made.names_in_chosen(), "twinslot,phase\nstdout-path\n");
+    assert_eq!(shown(&made.path(), "x", "/memory-controller@1", "reg"), "0 1 0 1");
 }
 
 #[test]
@@ -268,29 +281,9 @@ fn a_tree_whose_node_says_its_cells_or_registers_twice_is_damaged() {
     let tree = compiled(source, 0);
     assert_eq!(MachineTree::read(&tree).and_then(|tree| tree.memory()).expect("memory").as_slice(), [Span { start: 1, len: 2 }]);
     for (other, name) in [("#address-cellz", "#address-cells"), ("#size-cellz", "#size-cells"), ("rez", "reg")] {
-        let at = tree.windows(other.len()).position(|window| window == other.as_bytes()).expect("the other name");
-        let mut twice = tree.clone();
-        twice[at..at + name.len()].copy_from_slice(name.as_bytes());
+        let twice = renamed(source, other, name);
         assert_eq!(MachineTree::read(&twice).and_then(|tree| tree.memory()), Err(TreeError::Malformed), "{name}");
     }
-}
-
-/// A tree in which one name stands in another's place: the compiler makes no two nodes, nor two properties, of one name.
-fn renamed(source: &str, from: &str, to: &str) -> Vec<u8> {
-    let mut tree = compiled(source, 0);
-    let at = tree.windows(from.len()).position(|window| window == from.as_bytes()).expect("the other name");
-    tree[at..at + to.len()].copy_from_slice(to.as_bytes());
-    tree
-}
-
-/// What the tree for Linux has in `/chosen`, by another program.
-fn chosen_for_linux(source: &[u8]) -> String {
-    let mut room = vec![0; 0x1_0000];
-    let size = LinuxTree::begin(source, &[KEPT], &mut room).and_then(LinuxTree::finish).expect("a tree that fits");
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("tree.dtb");
-    std::fs::write(&path, &room[..size]).expect("a file");
-    String::from_utf8(run(Command::new("fdtget").arg("-p").arg(&path).arg("/chosen")).stdout).expect("names")
 }
 
 /// libfdt, and Linux with it, takes the first node whose name in front of the unit address is the wanted one.
@@ -322,16 +315,10 @@ fn an_empty_reservation_hides_none_behind_it() {
     let source = compiled(&SOURCE.replace("/memreserve/ 0x48000000", empty), 0);
     let found = MachineTree::read(&source).and_then(|tree| tree.reserved()).expect("reservations");
     assert_eq!(found.first(), Some(&Span { start: 0x4800_0000, len: 0x1000 }));
-    let mut room = vec![0; 0x1_0000];
     let nothing = Span { start: 0x4600_0000, len: 0 };
-    let size = LinuxTree::begin(&source, &[nothing, KEPT], &mut room).and_then(LinuxTree::finish).expect("a tree that fits");
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("tree.dtb");
-    std::fs::write(&path, &room[..size]).expect("a file");
-    let seen = run(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dts"]).arg(&path)).stdout;
-    let seen = String::from_utf8(seen).expect("text");
-    let seen: Vec<&str> = seen.lines().filter(|line| line.starts_with("/memreserve/")).collect();
-    assert_eq!(seen, ["/memreserve/\t0x0000000048000000 0x0000000000001000;", "/memreserve/\t0x0000000040120000 0x0000000000001000;"]);
+    let made = Made::of(&source, &[nothing, KEPT], |_| Ok(()));
+    let expected = ["/memreserve/\t0x0000000048000000 0x0000000000001000;", "/memreserve/\t0x0000000040120000 0x0000000000001000;"];
+    assert_eq!(made.reservations(), expected);
 }
 
 #[test]
@@ -342,7 +329,8 @@ fn nothing_in_chosen_steers_linux_around_what_was_signed() {
         linux,pci-probe-only = <1>; linux,stdout-path = \"/x\"; twinslot,slot = \"b\"; kaslr-seed = <1 2>; rng-seed = <1 2 3>; of-tomorrow = <1>;";
     let kept = "#address-cells = <2>; #size-cells = <2>; ranges; framebuffer@1 { reg = <0 1 0 1>; };";
     let source = SOURCE.replace("chosen {", &format!("chosen {{ {steering}")).replace("bootargs = \"left by the machine\";", kept);
-    assert_eq!(chosen_for_linux(&compiled(&source, 0)), "stdout-path\n#address-cells\n#size-cells\nranges\n");
+    let made = Made::of(&compiled(&source, 0), &[KEPT], |_| Ok(()));
+    assert_eq!(made.names_in_chosen(), "stdout-path\n#address-cells\n#size-cells\nranges\n");
 }
 
 /// Source: Linux, `drivers/of/fdt.c`, `early_init_dt_scan_root` and `early_init_dt_scan_memory`.
@@ -398,18 +386,9 @@ fn seeds_are_those_of_the_machine_and_never_signed_ones() {
     let machine = MachineTree::read(&machine).expect("a tree");
     let silent = compiled("/dts-v1/; / { };", 0);
     let silent = MachineTree::read(&silent).expect("a tree");
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("tree.dtb");
-    for (machine, expected) in [(machine, "rng-seed\nkaslr-seed\nstdout-path\n"), (silent, "stdout-path\n")] {
-        let mut room = [0; 4096];
-        let mut tree = LinuxTree::begin(&signed, &[KEPT], &mut room).expect("a tree");
-        tree.seed_from(&machine).expect("seeds that fit");
-        let size = tree.finish().expect("a tree that fits");
-        std::fs::write(&path, &room[..size]).expect("a file");
-        let listed = run(Command::new("fdtget").arg("-p").arg(&path).arg("/chosen")).stdout;
-        assert_eq!(String::from_utf8_lossy(&listed), expected);
-        if expected.contains("seed") {
-            assert_eq!((shown(&path, "x", "/chosen", "kaslr-seed"), shown(&path, "bx", "/chosen", "rng-seed")), ("4 5".into(), "1 2 3".into()));
-        }
-    }
+    let seeded = Made::of(&signed, &[KEPT], |tree| tree.seed_from(&machine));
+    assert_eq!(seeded.names_in_chosen(), "rng-seed\nkaslr-seed\nstdout-path\n");
+    assert_eq!((seeded.chosen("x", "kaslr-seed").as_str(), seeded.chosen("bx", "rng-seed").as_str()), ("4 5", "1 2 3"));
+    let unseeded = Made::of(&signed, &[KEPT], |tree| tree.seed_from(&silent));
+    assert_eq!(unseeded.names_in_chosen(), "stdout-path\n");
 }

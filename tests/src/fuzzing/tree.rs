@@ -26,8 +26,8 @@ const ROOM: usize = 6144;
 /// A property: the path of its node, its name and its value.
 type Entry = (String, String, Vec<u8>);
 
-/// A tree whose header begins right. What is read of it is what another library reads. The tree for Linux of it is one as well, keeps everything but
-/// what the loader says itself, and says that once.
+/// A tree whose header begins right. What is read of it is what another library reads. The tree for Linux of it is one as well: outside of `/chosen` it
+/// is the same, and there it has what the loader says, once, and what stays.
 ///
 /// # Panics
 /// When a property does not hold.
@@ -91,8 +91,8 @@ fn is_found_as(name: &str, wanted: &str) -> bool {
     name == wanted || name.split('@').next() == Some(wanted)
 }
 
-/// Line by line what Linux does. Source: Linux, `drivers/of/fdt.c`, `early_init_dt_scan_root` and `early_init_dt_scan_memory`. `None` where Linux reads
-/// what nobody has said, or does not come to an end. What this reads of `/chosen` does not come to Linux.
+/// Line by line what Linux does. Source: Linux, `drivers/of/fdt.c`, `early_init_dt_scan_root` and `early_init_dt_scan_memory`. `None` where Linux
+/// reads what nobody has said, or does not come to an end. `/chosen` is left out: what could make it memory does not come to Linux.
 fn memory(tree: Fdt<'_>) -> Option<Vec<Span>> {
     let root = tree.root();
     let (mut size_cells, mut address_cells) = (1, 1);

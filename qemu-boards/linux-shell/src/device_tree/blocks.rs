@@ -73,8 +73,8 @@ impl<'a> Blocks<'a> {
         Ok(blocks)
     }
 
-    /// Walks through all of it. libfdt, and Linux with it, finds a node by its name up to the unit address, and takes the first: a node that one
-    /// reader may take for another one's is refused. Source: libfdt, `fdt_nodename_eq_`.
+    /// Walks through all of it. libfdt, and Linux with it, finds a node by its name up to the unit address, and takes the first: a tree in which
+    /// another reader may find another node is refused. Source: libfdt, `fdt_nodename_eq_`.
     fn check_names(&self) -> Result<(), TreeError> {
         let mut walk = self.walk();
         let (mut chosen, mut reserved) = (false, false);
@@ -108,7 +108,7 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// Whether a name is `wanted` and nothing else, where it is that up to its unit address. A second one is refused.
+/// Refuses a name that is `wanted` with a unit address behind it, and a second one that is `wanted`.
 fn check_name(name: &[u8], wanted: &[u8], is_found: &mut bool) -> Result<(), TreeError> {
     match name.strip_prefix(wanted) {
         Some([]) if !core::mem::replace(is_found, true) => Ok(()),

@@ -1,7 +1,7 @@
 //! The tree for Linux: the given one in as few bytes as it needs, with the loader's own properties of `/chosen`.
 //!
 //! Guarantee: whatever the given one says in `/chosen`, Linux learns command line, initrd, seeds and hand-off from the loader alone, and nothing else
-//! there than [`KEPT`].
+//! there than what [`STAYS`].
 //!
 //! QEMU pads its tree to 1 MiB, so it is copied block by block; the properties are written where they belong while the structure passes.
 
@@ -17,10 +17,10 @@ use super::{MachineTree, TreeError, Value};
 const NAMES_SIZE: usize = 1024;
 
 /// Properties of the source's `/chosen` that stay. Linux writes to the device that the first names, and reads addresses of nodes below `/chosen` (a
-/// framebuffer) by the others. All else goes, known or not: there Linux is told of command line, initrd, UEFI's tables, a limit of its memory, a crashed
-/// kernel, what an earlier kernel has left, and whether it may configure PCI devices. Source: dt-schema, `chosen.yaml`; Linux, `drivers/of/fdt.c`,
-/// `drivers/of/kexec.c` and `drivers/firmware/efi/fdtparams.c`.
-const KEPT: [&[u8]; 4] = [b"stdout-path", b"#address-cells", b"#size-cells", b"ranges"];
+/// framebuffer) by the others. All else goes, known or not: there Linux is told of command line, initrd, UEFI's tables, a limit of its memory, a
+/// crashed kernel, what an earlier kernel has left, and whether it may configure PCI devices. Sources: dt-schema, `chosen.yaml`; Linux,
+/// `drivers/of/fdt.c`, `drivers/of/kexec.c` and `drivers/firmware/efi/fdtparams.c`.
+const STAYS: [&[u8]; 4] = [b"stdout-path", b"#address-cells", b"#size-cells", b"ranges"];
 
 /// Where Linux finds randomness that firmware has made for this start.
 const SEEDS: [&str; 2] = ["kaslr-seed", "rng-seed"];
@@ -55,13 +55,13 @@ impl<'a> LinuxTree<'a> {
         Ok(Self { source, rest, writer, structure_at, names: Vec::new() })
     }
 
-    /// Sets a property of `/chosen`, each once. The source's of that name is gone: the properties that stay can not be set.
+    /// Sets a property of `/chosen`; each name once, and none of those that stay. The source's property of that name does not come through.
     ///
     /// # Errors
     /// The buffer is full.
     #[inline(never)]
     pub fn choose(&mut self, name: &str, value: Value<'_>) -> Result<(), TreeError> {
-        debug_assert!(!is_kept(name.as_bytes()), "{name} would stand beside one of that name");
+        debug_assert!(!stays(name.as_bytes()), "{name} would stand beside one of that name");
         let place = self.source.strings.len() + self.names.len();
         self.names.extend_from_slice(name.as_bytes()).map_err(|_| TreeError::TooLarge)?;
         self.names.push(0).map_err(|_| TreeError::TooLarge)?;
@@ -94,7 +94,7 @@ impl<'a> LinuxTree<'a> {
         Ok(())
     }
 
-    /// Ends the edits; gives the finished tree's size in bytes. Of the source's `/chosen` no more is left than its nodes and what may stay.
+    /// Ends the edits; gives the finished tree's size in bytes. Of the source's `/chosen` no more is left than its nodes and what [`STAYS`].
     ///
     /// # Errors
     /// The buffer is full.
@@ -102,7 +102,7 @@ impl<'a> LinuxTree<'a> {
         loop {
             let start = self.rest.at;
             let end = match self.rest.next()? {
-                Token::Property(name, _) if !is_kept(name) => continue,
+                Token::Property(name, _) if !stays(name) => continue,
                 Token::Property(..) => self.rest.at,
                 _ => self.source.structure.len(),
             };
@@ -135,8 +135,8 @@ impl<'a> LinuxTree<'a> {
 }
 
 /// Whether a property of the source's `/chosen` stays.
-fn is_kept(name: &[u8]) -> bool {
-    KEPT.contains(&name)
+fn stays(name: &[u8]) -> bool {
+    STAYS.contains(&name)
 }
 
 struct Writer<'a> {
@@ -160,7 +160,8 @@ impl Writer<'_> {
         self.put(&value.to_be_bytes()).map(|_| ())
     }
 
-    /// Linux reads no further than the first entry without a length. Source: Linux, `drivers/of/fdt.c`, `early_init_fdt_scan_reserved_mem`.
+    /// Appends an entry, unless it has no length: Linux reads no further than the first such one. Source: Linux, `drivers/of/fdt.c`,
+    /// `early_init_fdt_scan_reserved_mem`.
     fn reservation(&mut self, taken: Span) -> Result<(), TreeError> {
         if taken.len == 0 {
             return Ok(());
