@@ -27,7 +27,7 @@ pub(crate) enum Parsed {
 }
 
 impl Parsed {
-    /// What is done when the answer is there.
+    /// What has been done to the host by the time that the answer is there.
     pub(crate) const fn effect(&self) -> Effect {
         match self {
             Self::Command { command: Command::Install { .. } | Command::Judge { .. }, .. } => Effect::Whole,
@@ -37,7 +37,7 @@ impl Parsed {
     }
 }
 
-/// What a command has done to the host, which stays done whether or not the answer can be printed.
+/// What a command has done to the host. It stays done, whether or not the answer can be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Nothing: it was for the answer.

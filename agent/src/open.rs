@@ -9,9 +9,9 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens a file; `None` when it is of another kind.
+/// Opens what `path` names; `None` when that is not of a wanted kind.
 ///
-/// The kind is looked at first, as to open a device may do something, and again on what was opened: the path may name something else by then. A pipe
+/// The kind is looked at before, as to open a device may do something, and again on what was opened: the path may name something else by then. A pipe
 /// that is opened with `O_NONBLOCK` does not wait for its other end. Source: POSIX.1-2024, `open`.
 ///
 /// # Errors
@@ -33,7 +33,7 @@ mod tests {
 
     use super::*;
 
-    /// More than enough for the other thread to change what the path names between the two looks at it.
+    /// Often enough that the other thread changes what the path names between the two looks at it.
     const OPENED: usize = 20_000;
 
     #[test]

@@ -226,10 +226,9 @@ impl NorFlash for FileFlash {
     }
 }
 
-/// A file under a `flock` of ours.
+/// A file under a `flock` of ours, which ends when this is dropped.
 ///
-/// Closing the file does not end the lock while somebody else holds the same open file, as a process that was started does until it becomes its
-/// program. So the lock is ended by name.
+/// Closing alone would not end it while somebody else holds the same open file, as a process that was started does until it becomes its program.
 #[derive(Debug)]
 struct LockedFile(File);
 
@@ -263,6 +262,7 @@ impl AsFd for LockedFile {
 
 impl Drop for LockedFile {
     fn drop(&mut self) {
+        // There is nobody to tell, and the file is closed all the same.
         let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
     }
 }

@@ -26,7 +26,11 @@ fn bundle(host: &Host) -> (PathBuf, Vec<u8>) {
 }
 
 fn run(host: &Host, running: Slot, why: Why, bundle: &Path) -> std::process::Output {
-    host.agent("install", &host.handoff(running, why), &["--trust", TRUST_PATH, bundle.to_str().expect("a path")])
+    host.agent("install", &host.handoff(running, why), &["--trust", TRUST_PATH, path_of(bundle)])
+}
+
+fn path_of(path: &Path) -> &str {
+    path.to_str().expect("a path of text")
 }
 
 /// What a slot holds, as many bytes as the image has.
@@ -122,7 +126,7 @@ fn a_read_error_while_what_was_written_is_read_back_is_a_failure_of_the_device()
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/failing_read.c");
     assert!(std::process::Command::new("cc").args(["-shared", "-fPIC", source, "-o"]).arg(&library).status().expect("cc").success());
     let handoff = host.handoff(Slot::A, Why::Confirmed);
-    let mut agent = host.agent_command("install", &handoff, &["--trust", TRUST_PATH, path.to_str().expect("a path")]);
+    let mut agent = host.agent_command("install", &handoff, &["--trust", TRUST_PATH, path_of(&path)]);
     let output = support::output_of(agent.env("LD_PRELOAD", &library).env("SLOT", layout().slot_b.offset.to_string()));
     let words = format!("twinslot-agent: {}: Input/output error (os error 5): the storage failed\n", host.disk().display());
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(2), words.as_str()));
@@ -160,7 +164,7 @@ fn an_install_whose_answer_can_not_be_printed_is_done() {
     let (path, _) = bundle(&host);
     let handoff = host.handoff(Slot::A, Why::Confirmed);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("the full device");
-    let mut agent = host.agent_command("install", &handoff, &["--trust", TRUST_PATH, path.to_str().expect("a path")]);
+    let mut agent = host.agent_command("install", &handoff, &["--trust", TRUST_PATH, path_of(&path)]);
     let output = support::output_of(agent.stdout(full).stderr(std::process::Stdio::piped()));
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stderr).contains("it is done, but the answer can not be printed"), "{}", text(&output.stderr));
@@ -170,8 +174,7 @@ fn an_install_whose_answer_can_not_be_printed_is_done() {
 #[test]
 fn what_the_operating_system_says_is_told_once() {
     let host = Host::new(Slot::A, BySlot { a: Confirmed, b: Confirmed });
-    let (disk, bundle, handoff) = (host.disk(), bundle(&host).0, host.folder.path().join("handoff"));
-    drop(host.agent_command("status", &host.handoff(Slot::A, Why::Confirmed), &[]));
+    let (disk, bundle, handoff) = (host.disk(), bundle(&host).0, host.hand_over(&host.handoff(Slot::A, Why::Confirmed)));
     let good = ["--layout", LAYOUT_PATH, "--storage", path_of(&disk), "--trust", TRUST_PATH, "--handoff", path_of(&handoff), path_of(&bundle)];
     for absent in [1, 3, 5, 7, 8] {
         let mut arguments = good.map(ToOwned::to_owned);
@@ -181,10 +184,6 @@ fn what_the_operating_system_says_is_told_once() {
         assert_eq!((output.status.code(), words.matches("/no/such/file: ").count()), (Some(2), 1), "{words}");
         assert_eq!(words.matches("No such file").count(), 1, "{words}");
     }
-}
-
-fn path_of(path: &Path) -> &str {
-    path.to_str().expect("a path of text")
 }
 
 #[test]

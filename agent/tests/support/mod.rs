@@ -130,13 +130,18 @@ impl Host {
 
     /// The same, to be run by the caller.
     pub(crate) fn agent_command(&self, command: &str, handoff: &Handoff, more: &[&str]) -> Command {
+        let mut agent = Command::new(env!("CARGO_BIN_EXE_twinslot-agent"));
+        agent.args([command, "--layout", LAYOUT_PATH, "--storage"]).arg(self.disk()).arg("--handoff").arg(self.hand_over(handoff)).args(more);
+        agent
+    }
+
+    /// Writes a hand-off beside the disk.
+    pub(crate) fn hand_over(&self, handoff: &Handoff) -> PathBuf {
         let mut record = [0; HANDOFF_SIZE];
         handoff.encode(&mut record);
         let path = self.folder.path().join("handoff");
         std::fs::write(&path, record).expect("a hand-off");
-        let mut agent = Command::new(env!("CARGO_BIN_EXE_twinslot-agent"));
-        agent.args([command, "--layout", LAYOUT_PATH, "--storage"]).arg(self.disk()).arg("--handoff").arg(path).args(more);
-        agent
+        path
     }
 }
 
