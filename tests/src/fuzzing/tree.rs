@@ -26,8 +26,8 @@ const ROOM: usize = 6144;
 /// A property: the path of its node, its name and its value.
 type Entry = (String, String, Vec<u8>);
 
-/// A tree whose header begins right. What is read of it is what another library reads. The tree for Linux of it is one as well: outside of `/chosen` it
-/// is the same, and there it has what the loader says, once, and what stays.
+/// A tree whose header begins right. What is read of it is what another library reads. The tree for Linux of it is one as well: outside of `/chosen`
+/// it is the same, and there it has what the loader says, once, and what stays.
 ///
 /// # Panics
 /// When a property does not hold.

@@ -94,7 +94,7 @@ impl<'a> LinuxTree<'a> {
         Ok(())
     }
 
-    /// Ends the edits; gives the finished tree's size in bytes. Of the source's `/chosen` no more is left than its nodes and what [`STAYS`].
+    /// Ends the edits; gives the finished tree's size in bytes. Of the source's `/chosen` no more is left than its nodes and the properties that stay.
     ///
     /// # Errors
     /// The buffer is full.
