@@ -17,7 +17,7 @@ use crate::workspace::Workspace;
 const FIRMWARE_TARGETS: [&str; 4] = ["aarch64-unknown-none", "riscv64gc-unknown-none-elf", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
 /// The targets that the agent is built for.
-const AGENT_TARGETS: [&str; 1] = ["aarch64-unknown-linux-musl"];
+const AGENT_TARGETS: [&str; 2] = ["aarch64-unknown-linux-musl", "riscv64gc-unknown-linux-gnu"];
 
 /// Programs and the Debian packages that bring them.
 const PROGRAMS: [(&str, &str); 12] = [

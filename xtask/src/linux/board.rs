@@ -41,17 +41,12 @@ impl Board {
         }
     }
 
-    /// The target that the agent is built for, one static program; `None` where it is not built yet.
-    pub(super) const fn agent_target(self) -> Option<&'static str> {
+    /// The target that the agent is built for, one static program.
+    pub(super) const fn agent_target(self) -> &'static str {
         match self {
-            Self::Aarch64 => Some("aarch64-unknown-linux-musl"),
-            Self::Riscv64 => None,
+            Self::Aarch64 => "aarch64-unknown-linux-musl",
+            Self::Riscv64 => "riscv64gc-unknown-linux-gnu",
         }
-    }
-
-    /// Why no initramfs can map a root file system here.
-    pub(super) const fn lacks_agent(self) -> Option<&'static str> {
-        if self.agent_target().is_some() { None } else { Some("the agent is not built for riscv64 yet; its code for the device mapper is the same") }
     }
 
     /// Debian's name of the architecture.

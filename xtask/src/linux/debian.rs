@@ -34,14 +34,16 @@ const ARM64: [Pinned; 2] = [
     Pinned { name: "busybox-static:arm64", version: "1:1.37.0-6+b9", sha256: "c833be48abfa16bc19c4966ec93e289ff1ce5d2f1476cad3a57bd105378cd15c" },
 ];
 
-/// The same for riscv64.
-const RISCV64: [Pinned; 2] = [
+/// The same for riscv64, and what the agent is linked with there.
+const RISCV64: [Pinned; 4] = [
     Pinned {
         name: "linux-image-6.12.117+deb13-riscv64:riscv64",
         version: "6.12.117-1",
         sha256: "f5d9424b6f6a4518197202effc7e8eeaa90f8d73466c2dba2470f6ea7fb4f55c",
     },
     Pinned { name: "busybox-static:riscv64", version: "1:1.37.0-6+b9", sha256: "4add476d2b185c5b487c285b38d790f0881a7e4a8e2ddde835f917e770eb8633" },
+    Pinned { name: "libc6-dev:riscv64", version: "2.41-12+deb13u5", sha256: "2dc323eca5898a6792e6e41779f50d317f0e919da1856c5d9b306142b53fe3e7" },
+    Pinned { name: "libgcc-14-dev:riscv64", version: "14.2.0-19", sha256: "d7811e6b1984251d786b2ca938ae7f21fdf9d0d8364f0bd85b1d87bf17e82db5" },
 ];
 
 const fn pinned_for(board: Board) -> &'static [Pinned] {
@@ -73,6 +75,11 @@ impl Packages {
             fetch(board, &folder, &root)?;
         }
         Ok(Self { root })
+    }
+
+    /// The folder that all of them are unpacked in.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The kernel's `Image`.

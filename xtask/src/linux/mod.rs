@@ -2,6 +2,7 @@
 //!
 //! Guarantees: every run is bounded by a multiple of a boot measured first; the emulator is killed when a run ends; nothing is installed.
 
+mod agent;
 mod board;
 mod debian;
 mod disk;
@@ -115,8 +116,7 @@ fn calibrate(supply: &Supply) -> Result<Duration> {
 /// Runs a scenario, where the board has what it is about. What goes wrong in preparing it fails it too.
 fn row(supply: &Supply, scenario: &Scenario, limit: Duration) -> Row {
     let board = supply.board();
-    let lacks_watchdog = board.lacks_watchdog().filter(|_| scenario.needs_watchdog());
-    let lacks = lacks_watchdog.or(board.lacks_agent().filter(|_| scenario.needs_agent()));
+    let lacks = board.lacks_watchdog().filter(|_| scenario.needs_watchdog());
     row_of(board, scenario.name, lacks, || complaint(supply, scenario, limit))
 }
 

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use super::agent::agent;
 use super::board::Board;
 use super::initramfs::Content;
 use super::modules::modules;
-use crate::cargo::{build, cargo};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -75,12 +75,4 @@ pub(super) fn agent_content(workspace: &Workspace, board: Board, layout: &Path) 
         Content::file("etc/twinslot/layout.toml", read(layout)?),
         Content::file("etc/twinslot/trust.toml", read(&workspace.path("qemu-boards/test-keys/trust.toml"))?),
     ])
-}
-
-/// One static program.
-fn agent(workspace: &Workspace, board: Board) -> Result<PathBuf> {
-    let target = board.agent_target().context("the agent is not built for this board")?;
-    let mut command = cargo(workspace);
-    command.args(["build", "--quiet", "--release", "--target", target]);
-    build(command, "twinslot-agent", "")
 }

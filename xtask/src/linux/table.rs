@@ -98,12 +98,6 @@ impl Scenario {
         is_forged || images.into_iter().any(|image| image.userspace == Userspace::None)
     }
 
-    /// Whether an initramfs with the agent in it starts.
-    pub(super) fn needs_agent(&self) -> bool {
-        let images = self.disk.iter().flat_map(|disk| [disk.a, disk.b]).flatten();
-        images.into_iter().any(|image| image.userspace.has_agent())
-    }
-
     /// What is wrong with what the first power-on showed, with all of it below.
     pub(super) fn complaint(&self, board: Board, shown: &Shown) -> Option<String> {
         complaint(board, (&self.expected, &self.forbidden, self.end), shown)

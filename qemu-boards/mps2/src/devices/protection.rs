@@ -21,6 +21,8 @@ pub struct Protection {
 
 /// Registers, in bytes from [`Protection::ADDRESS`].
 const CONTROL: usize = 0x4;
+/// Which region the next two registers are of.
+const REGION: usize = 0x8;
 const REGION_BASE: usize = 0xc;
 /// Size and attributes on Armv7-M, the last address on Armv8-M.
 const REGION_REST: usize = 0x10;
@@ -46,6 +48,7 @@ impl Protection {
         let (base, rest) = self.architecture.region(ram);
         if self.architecture == Architecture::Armv8M {
             self.registers.write::<ATTRIBUTES>(0xff);
+            self.registers.write::<REGION>(0);
         }
         self.registers.write::<REGION_BASE>(base);
         self.registers.write::<REGION_REST>(rest);
@@ -54,8 +57,8 @@ impl Protection {
 }
 
 impl Architecture {
-    /// The words of [`REGION_BASE`] and [`REGION_REST`] for `ram`: readable, writable, not executable, cached as RAM is. On Armv7-M they are those of
-    /// region 0, on Armv8-M those of the region that is selected.
+    /// The words of [`REGION_BASE`] and [`REGION_REST`] for `ram`: readable, writable, not executable, cached as RAM is. On Armv7-M they name
+    /// region 0 themselves, on Armv8-M they are those of the region that is selected.
     #[expect(clippy::cast_possible_truncation, reason = "addresses of a 32-bit machine")]
     const fn region(self, ram: Memory) -> (u32, u32) {
         let (base, size) = (ram.address as u32, ram.size as u32);
