@@ -202,14 +202,19 @@ impl Journal {
         }
         let mut bytes = [0; RECORD_SIZE];
         encode(sequence, state, &mut bytes);
-        // Encoding may have lost what the state had, and the state what the newest record had: the checksum would be right all the same.
-        if Record::decode(&bytes, policy).is_none_or(|record| [state, &self.newest.state].iter().any(|other| !record.state.is_as_strict_as(other))) {
+        if Record::decode(&bytes, policy).is_none_or(|record| !self.keeps_floor_and_keys(state, &record.state)) {
             return Err(CommitError::Impossible);
         }
         let written = self.write_both(storage, &bytes);
         self.read(storage, policy);
         written?;
         if self.sequence() == sequence { Ok(()) } else { Err(CommitError::Storage) }
+    }
+
+    /// Whether what was encoded of a state is as strict as the state and as the newest record, and its floor no higher. A fault may take from the encoding
+    /// what the state has, and from the state what the newest record has: the checksum would be right all the same.
+    fn keeps_floor_and_keys(&self, state: &State, encoded: &State) -> bool {
+        encoded.floor <= state.floor && [state, self.state().unwrap_or(state)].iter().all(|other| encoded.is_as_strict_as(other))
     }
 
     /// Writes the record to the logs in a safe order: no log is erased that alone holds the newest record ([`Journal::order`] sees to it), and a log

@@ -52,8 +52,6 @@ pub struct Layout {
     pub golden: Extent,
     /// Where an application finds bundles.
     pub staging: Extent,
-    /// The loader's own RAM.
-    pub loader: Memory,
     /// The hand-off record.
     pub handoff: Memory,
     /// The reset marker.
@@ -101,11 +99,6 @@ macro_rules! layout {
             assert!($generated::WRITE_SIZE == $crate::nor::WRITE_SIZE as usize, "layout: the flash writes words of 4 bytes");
             assert!($generated::ERASE_SIZE == $crate::nor::ERASE_SIZE as usize, "layout: the flash erases sectors of 4096 bytes");
             assert!($generated::TEAR_SIZE == $crate::nor::WRITE_SIZE as usize, "layout: a power cut tears one word of this flash");
-            assert!(
-                only(&$generated::RAM_LOADER).size.is_power_of_two()
-                    && only(&$generated::RAM_LOADER).address.is_multiple_of(only(&$generated::RAM_LOADER).size),
-                "layout: the loader's RAM is no region of the memory protection unit"
-            );
             assert!(only(&$generated::RAM_MARKER).size >= $crate::marker::SIZE, "layout: the reset marker is two words");
         }
 
@@ -116,7 +109,6 @@ macro_rules! layout {
             slot_b: extent($generated::SLOT_B_OFFSET, $generated::SLOT_B_SIZE),
             golden: extent($generated::GOLDEN_OFFSET, $generated::GOLDEN_SIZE),
             staging: extent($generated::STAGING_OFFSET, $generated::STAGING_SIZE),
-            loader: only(&$generated::RAM_LOADER),
             handoff: only(&$generated::RAM_HANDOFF),
             marker: only(&$generated::RAM_MARKER),
             image: only(&$generated::RAM_IMAGE),

@@ -39,7 +39,7 @@ pub struct Build<'a> {
 
 /// Runs the loader: decide, verify, hand off, jump. Comes back only into [`stop`].
 pub fn run(board: &Board, claim: Claim, build: &Build<'_>) -> ! {
-    guard_own_ram(board);
+    protect(board);
     let reset_cause = board.marker().reset_cause();
     board.marker().leave(Mark::Running);
     let console = board.console();
@@ -71,10 +71,10 @@ pub fn run(board: &Board, claim: Claim, build: &Build<'_>) -> ! {
     }
 }
 
-/// Nothing runs from the loader's RAM. A fault that leaves out a return could make a word of the stack an address, and the stack holds bytes of
-/// headers that nobody has verified.
-fn guard_own_ram(board: &Board) {
-    board.protection().forbid_code_in(board.layout().loader);
+/// Nothing runs but the loader's code, which nothing writes. A fault that leaves out a return could make a word of the stack an address, and the stack
+/// holds bytes of headers and records that nobody has verified.
+fn protect(board: &Board) {
+    board.protection().switch_on();
     cortex_m::asm::dsb();
     cortex_m::asm::isb();
 }

@@ -26,8 +26,10 @@ pub use machine::{End, Machine, Snapshot, Stop};
 /// Why an instruction does not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trap {
-    /// No memory there, or none that this access is allowed to.
+    /// No memory there.
     Memory,
+    /// The memory protection unit does not let this access through.
+    Forbidden,
     /// An address that this instruction wants aligned.
     Unaligned,
     /// No instruction of the architecture.

@@ -279,7 +279,8 @@ impl Machine {
             Trap::Memory if self.is_image(self.processor.pc) => End::Started,
             Trap::Sleep | Trap::Idle => End::Resting(self.processor.pc),
             Trap::Reset => End::Reset,
-            Trap::Unknown => End::Unknown,
+            // A fault is handled by the loader's own code, which never comes back, unless something was written over it.
+            trap if trap == Trap::Unknown || self.memory.code_is_written => End::Unknown,
             trap => End::Faulted(trap),
         }
     }
@@ -321,6 +322,9 @@ impl Machine {
         if let Some(op) = self.table.get(address as usize / 2).filter(|op| op.kind == Kind::Skipped) {
             return Ok(*op);
         }
+        if !self.memory.devices.protection.allows(address, Access::Fetch) {
+            return Err(Trap::Forbidden);
+        }
         // Images are never run: that they start is all there is to know.
         if self.is_image(address) || address >= FIRST_DEVICE {
             return Err(Trap::Memory);
@@ -332,7 +336,7 @@ impl Machine {
 
     fn fetched(&self, address: u32) -> Result<u16, Trap> {
         if !self.memory.devices.protection.allows(address, Access::Fetch) {
-            return Err(Trap::Memory);
+            return Err(Trap::Forbidden);
         }
         self.memory.half(address).map(|half| half as u16)
     }
@@ -342,7 +346,7 @@ impl Machine {
         let op = self.fetch_from_memory()?;
         self.processor.r[PC as usize] = self.processor.pc.wrapping_add(4);
         if self.memory.devices.protection.is_strict() && !self.is_allowed(&op) {
-            return Err(Trap::Memory);
+            return Err(Trap::Forbidden);
         }
         self.step(&op)
     }

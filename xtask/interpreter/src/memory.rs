@@ -231,6 +231,9 @@ impl Memory {
         if Devices::has(address) {
             return Ok(self.devices.read(address));
         }
+        if !self.devices.protection.lets_load(address) {
+            return Err(Trap::Forbidden);
+        }
         if self.written.is_empty()
             && let Some(bytes) = self.contents.flash.get(address.wrapping_sub(FLASH.start) as usize..).and_then(|bytes| bytes.get(..size as usize))
         {
@@ -270,6 +273,9 @@ impl Memory {
     fn store_slow(&mut self, address: u32, value: u32, size: u32, count: u64) -> Result<(), Trap> {
         if Devices::has(address) {
             return self.devices.write(address, value, count);
+        }
+        if !self.devices.protection.lets_store(address) {
+            return Err(Trap::Forbidden);
         }
         for (index, byte) in (0..size).zip(value.to_le_bytes()) {
             self.store_byte(address.wrapping_add(index), byte)?;

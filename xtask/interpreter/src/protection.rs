@@ -1,6 +1,8 @@
 //! The memory protection unit of a Cortex-M4. Sources: Armv7-M architecture reference manual, B3.5; where that leaves a size or an address
 //! undefined, what QEMU does (`target/arm/ptw.c`, `hw/intc/armv7m_nvic.c`).
 
+use std::ops::Range;
+
 const REGIONS: usize = 8;
 
 /// The registers, by the last three digits of their addresses.
@@ -17,8 +19,10 @@ const ENABLED: u32 = 1;
 const BACKGROUND: u32 = 4;
 const VALID: u32 = 0x10;
 
-/// Where the memory ends that the loader's code is in, at two addresses.
-const CODE_END: u32 = 0x80_0000;
+/// The loader's code, twice.
+const CODE: Range<u32> = 0..0x80_0000;
+/// The loader's RAM, hand-off and marker.
+const RAM: Range<u32> = 0x2000_0000..0x2000_8000;
 
 /// What an instruction does with an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub(crate) struct Protection {
     number: u32,
     regions: [Region; REGIONS],
     is_strict: bool,
+    forbids_loads: bool,
+    forbids_stores: bool,
 }
 
 impl Protection {
@@ -86,7 +92,21 @@ impl Protection {
             }
             _ => {}
         }
-        self.is_strict = self.is_on() && (self.control & BACKGROUND == 0 || self.regions.iter().any(Region::is_strict));
+        let any = |forbids: fn(&Region) -> bool| self.is_on() && (self.control & BACKGROUND == 0 || self.regions.iter().any(forbids));
+        let is_strict = any(Region::is_strict);
+        let forbids_loads = any(|region| region.size().is_some() && !region.allows(Access::Load));
+        let forbids_stores = any(|region| region.size().is_some() && !region.allows(Access::Store));
+        *self = Self { is_strict, forbids_loads, forbids_stores, ..self.clone() };
+    }
+
+    /// [`Self::allows`] for loads, of which most need no look.
+    pub(crate) fn lets_load(&self, address: u32) -> bool {
+        !self.forbids_loads || self.allows(address, Access::Load)
+    }
+
+    /// [`Self::allows`] for stores.
+    pub(crate) fn lets_store(&self, address: u32) -> bool {
+        !self.forbids_stores || self.allows(address, Access::Store)
     }
 
     /// Whether an access of a privileged program is let through.
@@ -133,9 +153,14 @@ impl Region {
         }
     }
 
-    /// Whether it restricts data, or the loader's code.
-    const fn is_strict(&self) -> bool {
-        self.size().is_some() && (!self.allows(Access::Store) || self.base < CODE_END && !self.allows(Access::Fetch))
+    /// Whether it restricts the loader's RAM, or the use of the loader's code.
+    fn is_strict(&self) -> bool {
+        let (load, store, fetch) = (self.allows(Access::Load), self.allows(Access::Store), self.allows(Access::Fetch));
+        self.meets(&CODE) && !(load && fetch) || self.meets(&RAM) && !(load && store)
+    }
+
+    fn meets(&self, range: &Range<u32>) -> bool {
+        self.size().is_some_and(|size| self.base < range.end && self.base | mask(size) >= range.start)
     }
 }
 

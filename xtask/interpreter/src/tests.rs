@@ -242,7 +242,7 @@ const NEVER_EXECUTED: u32 = 0x1303_001b;
 #[test]
 fn nothing_runs_from_a_region_of_the_protection_unit_that_says_so() {
     let with_call = |attributes, control| [protected(RAM_REGION, attributes, control), vec![BLX_R5, BRANCH_TO_ITSELF]].concat();
-    assert_eq!(end_of(&with_call(NEVER_EXECUTED, ALWAYS)), Stop::End(End::Faulted(Trap::Memory)));
+    assert_eq!(end_of(&with_call(NEVER_EXECUTED, ALWAYS)), Stop::End(End::Faulted(Trap::Forbidden)));
     for harmless in [with_call(NEVER_EXECUTED, 4), with_call(NEVER_EXECUTED & !1, ALWAYS), with_call(NEVER_EXECUTED & !(1 << 28), ALWAYS)] {
         let mut machine = machine(&harmless);
         assert!(matches!(machine.run(1000, None), Stop::End(End::Resting(_))), "{:?}", machine.registers());
@@ -256,8 +256,8 @@ fn a_region_without_access_refuses_loads_and_stores_but_not_beside_it() {
     let (load, store) = ([0xf8d5, 0x3003], [0xf8c5, 0x3003]);
     let after = |attributes, access: [u16; 2]| end_of(&[protected(RAM_REGION, attributes, ALWAYS), access.to_vec(), vec![BRANCH_TO_ITSELF]].concat());
     let (none, read_only, full) = (0x0003_001b, 0x0603_001b, 0x0303_001b);
-    assert_eq!(after(none, load), Stop::End(End::Faulted(Trap::Memory)));
-    assert_eq!(after(read_only, store), Stop::End(End::Faulted(Trap::Memory)));
+    assert_eq!(after(none, load), Stop::End(End::Faulted(Trap::Forbidden)));
+    assert_eq!(after(read_only, store), Stop::End(End::Faulted(Trap::Forbidden)));
     for harmless in [after(read_only, load), after(full, store), after(none | 0xff << 8, load)] {
         assert!(matches!(harmless, Stop::End(End::Resting(_))), "{harmless:?}");
     }
@@ -266,7 +266,7 @@ fn a_region_without_access_refuses_loads_and_stores_but_not_beside_it() {
 #[test]
 fn without_a_background_the_protection_unit_lets_nothing_run_but_regions() {
     let program = [protected(RAM_REGION, 0x0303_001b, 1), vec![BLX_R5, BRANCH_TO_ITSELF]].concat();
-    assert_eq!(end_of(&program), Stop::End(End::Faulted(Trap::Memory)), "the code has no region");
+    assert_eq!(end_of(&program), Stop::End(End::Faulted(Trap::Forbidden)), "the code has no region");
     // 4 MiB from 0 on, region 1.
     let mut unit = crate::protection::Protection::default();
     for (register, value) in [(0xe000_ed9c, 0x11), (0xe000_eda0, 0x0302_002b), (0xe000_ed94, 1)] {
@@ -339,4 +339,29 @@ fn halves_are_exchanged_before_they_are_added_and_subtracted() {
     // movw r0, #3; movt r0, #10; movw r1, #5; movt r1, #1; sasx r2, r0, r1; ssax r3, r0, r1
     let registers = registers_after(&[0xf240, 0x0003, 0xf2c0, 0x000a, 0xf240, 0x0105, 0xf2c0, 0x0101, 0xfaa0, 0xf201, 0xfae0, 0xf301]);
     assert_eq!((registers[2], registers[3]), (15 << 16 | 2, 5 << 16 | 4));
+}
+
+#[test]
+fn an_image_that_may_not_be_run_does_not_start() {
+    // blx r5, which is 0x2000_8001 here: adds r5, r5, #0x8000
+    let to_the_image = [0xf505, 0x4500, BLX_R5];
+    let with = |control| [protected(0x2000_0010, 0x1303_0039, control), to_the_image.to_vec()].concat();
+    assert_eq!(end_of(&with(ALWAYS)), Stop::End(End::Faulted(Trap::Forbidden)));
+    assert_eq!(end_of(&with(4)), Stop::End(End::Started));
+}
+
+#[test]
+fn code_that_is_read_only_is_run_and_read_but_not_written() {
+    // str r0, [r7] with r7 = 0
+    let read_only = protected(0x10, 0x0602_0039, ALWAYS);
+    let program = [read_only.clone(), vec![0x2700, 0x6038, BRANCH_TO_ITSELF]].concat();
+    assert_eq!(end_of(&program), Stop::End(End::Faulted(Trap::Forbidden)));
+    let program = [read_only, vec![0x2700, 0x6838, BRANCH_TO_ITSELF]].concat();
+    assert!(matches!(end_of(&program), Stop::End(End::Resting(_))));
+}
+
+#[test]
+fn a_fault_after_a_write_over_the_vectors_is_of_unknown_end() {
+    // movs r7, #0; str r7, [r7, #12]; udf
+    assert_eq!(end_of(&[0x2700, 0x60ff, 0xde00]), Stop::End(End::Unknown));
 }

@@ -92,8 +92,12 @@ impl Scope {
     const fn of(case: Case, extent: Extent) -> Self {
         match (extent, case.flaw, case.standing) {
             (Extent::Full, ..) => Self::Everything,
-            (_, Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey, Standing::Confirmed) => Self::AllCode,
-            (_, Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey, Standing::Trial) => Self::OurCode,
+            (_, Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey | Flaw::FilledHeader | Flaw::FilledJournal, Standing::Confirmed) => {
+                Self::AllCode
+            }
+            (_, Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey | Flaw::FilledHeader | Flaw::FilledJournal, Standing::Trial) => {
+                Self::OurCode
+            }
             (_, _, Standing::Confirmed) => Self::BehindSignature,
             (_, _, Standing::Trial) => Self::SinglesBehindSignature,
         }

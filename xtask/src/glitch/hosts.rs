@@ -32,6 +32,10 @@ pub(super) enum Flaw {
     ZeroSignature,
     /// The only signature is a good one, of a key that the loader does not know.
     UnknownKey,
+    /// An all-zero signature, and the address of the image's code as every word that nobody signed: a fault may make a word of the stack an address.
+    FilledHeader,
+    /// The same words in both logs of the journal, beside an all-zero signature.
+    FilledJournal,
     /// One bit of the payload is flipped under a good header.
     FlippedPayload,
     /// The image is for another product.
@@ -62,10 +66,12 @@ pub(super) struct Case {
 }
 
 impl Flaw {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::BadSignature,
         Self::ZeroSignature,
         Self::UnknownKey,
+        Self::FilledHeader,
+        Self::FilledJournal,
         Self::FlippedPayload,
         Self::OtherProduct,
         Self::OtherHardware,
@@ -78,6 +84,8 @@ impl Flaw {
             Self::BadSignature => "bad-signature",
             Self::ZeroSignature => "zero-signature",
             Self::UnknownKey => "unknown-key",
+            Self::FilledHeader => "filled-header",
+            Self::FilledJournal => "filled-journal",
             Self::FlippedPayload => "flipped-payload",
             Self::OtherProduct => "other-product",
             Self::OtherHardware => "other-hardware",
@@ -94,7 +102,7 @@ impl Flaw {
     /// Why the loader halts without a fault. With a newer image that is gone, what it says is that the preferred slot holds none.
     const fn refusal(self) -> Rejection {
         match self {
-            Self::BadSignature | Self::ZeroSignature => Rejection::BadSignature,
+            Self::BadSignature | Self::ZeroSignature | Self::FilledHeader | Self::FilledJournal => Rejection::BadSignature,
             Self::UnknownKey => Rejection::TooFewSignatures,
             Self::FlippedPayload => Rejection::DigestMismatch,
             Self::OtherProduct => Rejection::WrongProduct,
@@ -125,16 +133,26 @@ impl Standing {
 }
 
 impl Case {
-    /// Every host. A confirmed image is at the journal's floor by itself, so the one below it is on trial only.
+    /// Every host. A confirmed image is at the journal's floor by itself, so the one below it is on trial only; and no image has a standing without a
+    /// journal.
     pub(super) fn all() -> Vec<Self> {
         let cases = Standing::BOTH.into_iter().flat_map(|standing| Flaw::ALL.map(|flaw| Self { flaw, standing }));
-        cases.filter(|case| case.flaw != Flaw::BelowJournalFloor || case.standing == Standing::Trial).collect()
+        let is_one = |case: &Self| match case.flaw {
+            Flaw::BelowJournalFloor => case.standing == Standing::Trial,
+            Flaw::FilledJournal => case.standing == Standing::Confirmed,
+            _ => true,
+        };
+        cases.filter(is_one).collect()
     }
 
     /// Whether the short campaign attacks this host. What refuses an image on trial for one of its fields is what refuses a confirmed one; that the
-    /// counter shows it is enough.
+    /// counter shows it is enough. A filled header has a zero signature and worse bytes around it.
     pub(super) fn is_in_short(self) -> bool {
-        self.standing == Standing::Confirmed || !matches!(self.flaw, Flaw::OtherProduct | Flaw::OtherHardware)
+        match self.flaw {
+            Flaw::ZeroSignature => false,
+            Flaw::OtherProduct | Flaw::OtherHardware => self.standing == Standing::Confirmed,
+            _ => true,
+        }
     }
 
     /// Whether a bypass on this host fails the campaign.
@@ -211,6 +229,16 @@ impl Supply {
         match case.flaw {
             Flaw::BadSignature => patch::set_signature(&mut flash, header, &self.signature_of_another_image()?)?,
             Flaw::ZeroSignature => patch::set_signature(&mut flash, header, &[0; patch::SIGNATURE])?,
+            Flaw::FilledHeader => {
+                patch::set_signature(&mut flash, header, &[0; patch::SIGNATURE])?;
+                patch::fill_unsigned(&mut flash, header, self.image_entry()? | 1)?;
+            }
+            Flaw::FilledJournal => {
+                patch::set_signature(&mut flash, header, &[0; patch::SIGNATURE])?;
+                let journal = self.fixture.layout().journal;
+                let bytes = usize::try_from(journal.offset)?..usize::try_from(journal.end())?;
+                patch::fill(flash.get_mut(bytes).context("the flash ends before the journal")?, self.image_entry()? | 1);
+            }
             Flaw::FlippedPayload => patch::flip_payload(&mut flash, header)?,
             Flaw::BelowJournalFloor => patch::erase(&mut flash, self.fixture.layout().slot_b)?,
             Flaw::UnknownKey | Flaw::OtherProduct | Flaw::OtherHardware | Flaw::BelowFloor => {}

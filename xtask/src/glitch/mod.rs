@@ -39,12 +39,13 @@ struct Weakened {
     attacks: &'static [(Standing, &'static [Kind])],
 }
 
-const WEAKENED: [Weakened; 2] = [
+const WEAKENED: [Weakened; 3] = [
     Weakened {
         variant: "unhardened",
         flaw: Flaw::FlippedPayload,
         attacks: &[(Standing::Confirmed, &[Kind::First, Kind::Pair]), (Standing::Trial, &[Kind::First, Kind::Every])],
     },
+    Weakened { variant: "memory-is-run", flaw: Flaw::FilledHeader, attacks: &[(Standing::Trial, &[Kind::First])] },
     Weakened { variant: "manifest-read-once", flaw: Flaw::BelowFloor, attacks: &[(Standing::Confirmed, &[Kind::Later])] },
 ];
 

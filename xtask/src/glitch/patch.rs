@@ -4,7 +4,11 @@ use anyhow::{Context as _, Result, ensure};
 use twinslot_config::layout::Span;
 
 const HEADER_SIZE: usize = 1024;
+/// The body; its length stands in the four bytes in front of it.
+const BODY: usize = 16;
 const FIRST_ENTRY: usize = 732;
+/// Bytes of a signature entry: a key id, and a signature.
+const ENTRY: usize = KEY_ID + SIGNATURE;
 const KEY_ID: usize = 8;
 /// Bytes of a signature.
 pub(super) const SIGNATURE: usize = 64;
@@ -28,6 +32,28 @@ pub(super) fn set_signature(flash: &mut [u8], header: usize, signature: &[u8]) -
     let start = header + FIRST_ENTRY + KEY_ID;
     flash.get_mut(start..start + SIGNATURE).context("the flash ends before the signature")?.copy_from_slice(signature);
     renew_crc(flash, header)
+}
+
+/// Makes all of a header that nobody signed say one word: the longest body there may be, and each signature entry but the first, which has a key id of its
+/// own.
+pub(super) fn fill_unsigned(flash: &mut [u8], header: usize, word: u32) -> Result<()> {
+    let bytes = flash.get_mut(header..header + HEADER_SIZE).context("the flash ends before the header")?;
+    let (signed, rest) = bytes.split_at_mut(FIRST_ENTRY);
+    let body_len = u32::try_from(FIRST_ENTRY - BODY)?;
+    signed[BODY - 4..BODY].copy_from_slice(&body_len.to_le_bytes());
+    fill(&mut signed[BODY..], word);
+    for (entry, id) in rest[ENTRY..CRC_AT - FIRST_ENTRY].chunks_exact_mut(ENTRY).zip(1..) {
+        fill(entry, word);
+        entry[0] ^= id << 1;
+    }
+    renew_crc(flash, header)
+}
+
+/// Makes a part of the flash say one word.
+pub(super) fn fill(bytes: &mut [u8], word: u32) {
+    for chunk in bytes.chunks_exact_mut(4) {
+        chunk.copy_from_slice(&word.to_le_bytes());
+    }
 }
 
 /// Flips one bit of the first part, behind its vector table.

@@ -1,6 +1,5 @@
 //! The memory protection unit. Sources: Armv7-M architecture reference manual, B3.5; Armv8-M architecture reference manual, B11 and D1.2.
 
-use crate::layout::Memory;
 use crate::registers::Registers;
 
 /// The architecture of a processor, which says what a region of its memory protection unit is.
@@ -12,7 +11,10 @@ pub enum Architecture {
     Armv8M,
 }
 
-/// The memory protection unit, as a loader uses it: one region, from which nothing runs.
+/// The memory protection unit, as a loader uses it: code is not written, and what can be written is not run.
+///
+/// By the system address map of both architectures, mirrors and aliases included: code lies below 0x2000_0000; from there on lie memories up to
+/// 0x4000_0000 and from 0x6000_0000 to 0xa000_0000. Devices are never run.
 #[derive(Debug, Clone, Copy)]
 pub struct Protection {
     registers: Registers,
@@ -21,16 +23,24 @@ pub struct Protection {
 
 /// Registers, in bytes from [`Protection::ADDRESS`].
 const CONTROL: usize = 0x4;
-/// Which region the next two registers are of.
+/// The first of the regions that the registers below are of, on Armv8-M. On Armv7-M a base names its region.
 const REGION: usize = 0x8;
-const REGION_BASE: usize = 0xc;
-/// Size and attributes on Armv7-M, the last address on Armv8-M.
-const REGION_REST: usize = 0x10;
+/// Where a region begins; of the next ones 8 bytes further.
+const BASE: usize = 0xc;
+/// Its size and attributes on Armv7-M, its last address on Armv8-M; the same.
+const REST: usize = 0x10;
+const NEXT: usize = 8;
 /// Of memory, on Armv8-M only.
 const ATTRIBUTES: usize = 0x30;
 
-/// With the usual memory map for whatever no region covers.
-const ENABLED: u32 = 0b101;
+/// Also while a fault is handled; with the usual memory map for whatever no region covers.
+const ENABLED: u32 = 0b111;
+
+/// Base and attributes of the regions: code, and both memories that images run in or lie in. Nothing lies in the second one on this architecture's board.
+const REGIONS_OF_ARMV7M: [(u32, u32); 2] = [(0x10, 0x0602_0039), (0x2000_0011, 0x1303_0039)];
+
+/// Base and limit of the regions.
+const REGIONS_OF_ARMV8M: [(u32, u32); 3] = [(0b110, 0x1fff_ffe1), (0x2000_0003, 0x3fff_ffe1), (0x6000_0003, 0x9fff_ffe1)];
 
 impl Protection {
     /// Where the registers are, on every processor that has them.
@@ -42,30 +52,31 @@ impl Protection {
         Self { registers, architecture }
     }
 
-    /// From the next barrier on no instruction is fetched from `ram`, which is read and written as before. Its size is a power of two of at least 32
-    /// bytes, its address a multiple of that.
-    pub fn forbid_code_in(self, ram: Memory) {
-        let (base, rest) = self.architecture.region(ram);
-        if self.architecture == Architecture::Armv8M {
-            self.registers.write::<ATTRIBUTES>(0xff);
-            self.registers.write::<REGION>(0);
+    /// From the next barrier on.
+    #[inline(always)]
+    pub fn switch_on(self) {
+        let registers = self.registers;
+        match self.architecture {
+            Architecture::Armv7M => {
+                let [code, memory] = REGIONS_OF_ARMV7M;
+                registers.write::<BASE>(code.0);
+                registers.write::<REST>(code.1);
+                registers.write::<{ BASE + NEXT }>(memory.0);
+                registers.write::<{ REST + NEXT }>(memory.1);
+            }
+            Architecture::Armv8M => {
+                let [code, memory, external] = REGIONS_OF_ARMV8M;
+                registers.write::<ATTRIBUTES>(0xff);
+                registers.write::<REGION>(0);
+                registers.write::<BASE>(code.0);
+                registers.write::<REST>(code.1);
+                registers.write::<{ BASE + NEXT }>(memory.0);
+                registers.write::<{ REST + NEXT }>(memory.1);
+                registers.write::<{ BASE + 2 * NEXT }>(external.0);
+                registers.write::<{ REST + 2 * NEXT }>(external.1);
+            }
         }
-        self.registers.write::<REGION_BASE>(base);
-        self.registers.write::<REGION_REST>(rest);
-        self.registers.write::<CONTROL>(ENABLED);
-    }
-}
-
-impl Architecture {
-    /// The words of [`REGION_BASE`] and [`REGION_REST`] for `ram`: readable, writable, not executable, cached as RAM is. On Armv7-M they name
-    /// region 0 themselves, on Armv8-M they are those of the region that is selected.
-    #[expect(clippy::cast_possible_truncation, reason = "addresses of a 32-bit machine")]
-    const fn region(self, ram: Memory) -> (u32, u32) {
-        let (base, size) = (ram.address as u32, ram.size as u32);
-        match self {
-            Self::Armv7M => (base | 0x10, 0x1303_0001 | (size.trailing_zeros() - 1) << 1),
-            Self::Armv8M => (base | 0b011, (base + size - 32) | 1),
-        }
+        registers.write::<CONTROL>(ENABLED);
     }
 }
 
@@ -73,26 +84,29 @@ impl Architecture {
 mod tests {
     use super::*;
 
-    const RAM: Memory = Memory { address: 0x2000_0000, size: 0x4000 };
-
     /// Fields as in the Armv7-M manual, B3.5.8 and B3.5.9.
     #[test]
-    fn a_region_of_armv7m_is_ram_that_nothing_runs_from() {
-        let (base, rest) = Architecture::Armv7M.region(RAM);
-        assert_eq!((base & !0x1f, base & 0x1f), (0x2000_0000, 0x10), "address; valid, region 0");
-        assert_eq!(1_u32 << ((rest >> 1 & 0x1f) + 1), 0x4000, "size");
-        assert_eq!(
-            (rest >> 28 & 1, rest >> 24 & 7, rest >> 16 & 0x3f, rest >> 8 & 0xff, rest & 1),
-            (1, 3, 3, 0, 1),
-            "never, full access, cached, whole, on"
-        );
+    fn on_armv7m_code_is_not_written_and_memory_is_not_run() {
+        let fields = REGIONS_OF_ARMV7M.map(|(base, rest)| {
+            let size = 1_u64 << ((rest >> 1 & 0x1f) + 1);
+            let (never_run, access) = (rest >> 28 & 1, rest >> 24 & 7);
+            assert_eq!((base & 0x10, rest & 1, rest >> 8 & 0xff), (0x10, 1, 0), "valid, on, whole");
+            assert!(u64::from(base & !0x1f).is_multiple_of(size), "at a multiple of the size");
+            (base & 0xf, base & !0x1f, size, never_run, access)
+        });
+        let (read_only, full) = (0b110, 0b011);
+        assert_eq!(fields, [(0, 0, 0x2000_0000, 0, read_only), (1, 0x2000_0000, 0x2000_0000, 1, full)]);
     }
 
     /// Fields as in the Armv8-M manual, MPU_RBAR and MPU_RLAR.
     #[test]
-    fn a_region_of_armv8m_is_ram_that_nothing_runs_from() {
-        let (base, rest) = Architecture::Armv8M.region(RAM);
-        assert_eq!((base & !0x1f, base & 0x1f), (0x2000_0000, 0b011), "address; not shared, full access, never");
-        assert_eq!(((rest & !0x1f) | 0x1f, rest & 0x1f), (0x2000_3fff, 1), "last byte; attributes 0, on");
+    fn on_armv8m_code_is_not_written_and_memory_is_not_run() {
+        let fields = REGIONS_OF_ARMV8M.map(|(base, rest)| {
+            assert_eq!((base >> 3 & 3, rest & 0x1f), (0, 1), "not shared; attributes 0, on");
+            (base & !0x1f, rest | 0x1f, base & 1, base >> 1 & 3)
+        });
+        let (read_only, full) = (0b11, 0b01);
+        let expected = [(0, 0x1fff_ffff, 0, read_only), (0x2000_0000, 0x3fff_ffff, 1, full), (0x6000_0000, 0x9fff_ffff, 1, full)];
+        assert_eq!(fields, expected);
     }
 }
