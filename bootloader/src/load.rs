@@ -75,6 +75,15 @@ pub trait Memory {
 
     /// A region as the processor sees it; `None` when it is not mapped.
     fn mapped(&self, region: Region) -> Option<Mapped<'_>>;
+
+    /// Judges a verified part where it lies, for what the board will do with it before the jump: a refusal here falls back to another image, and
+    /// later nothing can. Most boards use parts as they are.
+    ///
+    /// # Errors
+    /// The board can not start an image with this part.
+    fn judge(&mut self, _part: &PlacedPart) -> Result<(), Rejection> {
+        Ok(())
+    }
 }
 
 /// What the board's processor can start.
@@ -237,6 +246,7 @@ fn fill<M: Memory>(
         doubt |= difference(&digest, &part.sha256);
         verified = verified.wrapping_add(1);
         check_content(header, part, bytes, M::TARGET, placed)?;
+        memory.judge(placed)?;
     }
     // Counted from two sides: a fault that hides the parts from the loop hides them from one of them only.
     let not_verified = (verified ^ bootable.parts.len()) | (verified ^ checked_parts(black_box(header)).count());

@@ -155,6 +155,8 @@ rejections! {
     TooManyRevocations = 53, "the journal can not hold all revocations";
     /// The image in the slot is authentic but not the one the journal speaks of.
     NotTheArmedImage = 54, "the slot holds another image than the journal speaks of";
+    /// A signed device tree that the loader can not make Linux's of.
+    UnusableDeviceTree = 55, "the device tree is not one that this loader can give to Linux";
 }
 
 impl Rejection {

@@ -1,10 +1,12 @@
 //! The memory and the machine of a simulated board.
 
+use linux_shell::device_tree;
 use twinslot_bootloader::boot::{Arming, Event, Machine, NoWatchdog};
 use twinslot_bootloader::crypto::Digest;
 use twinslot_bootloader::image::kernel::Architecture;
 use twinslot_bootloader::image::manifest::Kind;
-use twinslot_bootloader::load::{Mapped, Memory, MemoryMap, Span, Target};
+use twinslot_bootloader::load::{Mapped, Memory, MemoryMap, PlacedPart, Span, Target};
+use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 
@@ -113,7 +115,19 @@ impl Memory for LinuxMemory {
     fn mapped(&self, region: Region) -> Option<Mapped<'_>> {
         self.0.mapped(region)
     }
+
+    /// As the boards do it.
+    fn judge(&mut self, part: &PlacedPart) -> Result<(), Rejection> {
+        if part.kind != Kind::DeviceTree {
+            return Ok(());
+        }
+        let tree = self.ram(part.address, part.len).ok_or(Rejection::RangeOutsideRam)?;
+        device_tree::judge(tree, TREE_ROOM).map_err(|_| Rejection::UnusableDeviceTree)
+    }
 }
+
+/// Room for the tree that Linux gets.
+const TREE_ROOM: usize = 0x2_0000;
 
 /// A machine that writes down what was asked of it.
 #[derive(Debug, Clone, Default)]

@@ -12,11 +12,12 @@ use twinslot_bootloader::image::Identity;
 use twinslot_bootloader::image::chunks::CHUNK_SIZE;
 use twinslot_bootloader::install::{Host as WriterHost, InstallError, Session};
 use twinslot_bootloader::journal::{Journal, Policy, SlotState, State};
+use twinslot_bootloader::load::Memory;
 use twinslot_bootloader::reason::ResetCause;
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 
-use crate::board::{SimMachine, SimMemory};
+use crate::board::{LinuxMemory, SimMachine, SimMemory};
 use crate::crypto::CheapCrypto;
 use crate::flash::{CacheLoss, SimFlash, Tear};
 use crate::image::{Image, ImageBuilder, PRODUCT, Signer};
@@ -151,6 +152,19 @@ where
         for region in [Region::Slot(Slot::A), Region::Slot(Slot::B), Region::Golden] {
             self.memory.map_region(region, self.storage.bytes(region));
         }
+        let mut memory = core::mem::replace(&mut self.memory, SimMemory::new(0, 0));
+        let boot = self.load_with(&mut memory, reset_cause);
+        self.memory = memory;
+        boot
+    }
+
+    /// Starts a machine that boots Linux, with the storage of this one.
+    pub fn boot_linux(&mut self, reset_cause: ResetCause) -> Boot {
+        self.machine.reset();
+        self.load_with(&mut LinuxMemory(SimMemory::new(16 << 20, 1024)), reset_cause)
+    }
+
+    fn load_with(&mut self, memory: &mut impl Memory, reset_cause: ResetCause) -> Boot {
         let before = self.storage.flash.counters().operations();
         let mut handoff = Handoff::new(&self.settings.anchor, LAYOUT, reset_cause);
         let config = Config {
@@ -164,7 +178,7 @@ where
             counter_floor: self.counter.value,
             reset_cause,
         };
-        let mut ports = Ports { storage: &mut self.storage, memory: &mut self.memory, crypto: &mut CheapCrypto, machine: &mut self.machine };
+        let mut ports = Ports { storage: &mut self.storage, memory, crypto: &mut CheapCrypto, machine: &mut self.machine };
         let outcome = boot(&mut ports, &config, &mut handoff);
         if let Outcome::Boot(bootable) = &outcome {
             assert_eq!(bootable.missing(), 0, "the second line refuses what the first one accepts: {handoff:?}");

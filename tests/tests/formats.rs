@@ -111,7 +111,7 @@ const REJECTIONS: &str = "
     EntryOutsidePart WrongPlacement VectorTableMisaligned ForbiddenCommandLine CommandLineTooLong RootHashNotSigned WrongProduct WrongHardware
     WrongSlot LoaderTooOld BelowFloor TooFewKeysLeft RangeConflict RangeOutsideRam DigestMismatch ChunkTableMismatch ChunkMismatch
     KernelClaimsMore WrongKernel Unreadable Overflow WrongBundleMagic BundleIndexInvalid BundleLengthWrong UnsupportedChunkEncoding
-    TooManyRevocations NotTheArmedImage
+    TooManyRevocations NotTheArmedImage UnusableDeviceTree
 ";
 
 #[test]

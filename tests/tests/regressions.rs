@@ -2,14 +2,17 @@
 
 use twinslot_bootloader::boot::{Event, Outcome};
 use twinslot_bootloader::decide::Why;
+use twinslot_bootloader::handoff::Verdict;
+use twinslot_bootloader::image::manifest::{Kind, Place};
 use twinslot_bootloader::install::{InstallError, Refusal};
 use twinslot_bootloader::journal::{Phase, SlotState, State};
 use twinslot_bootloader::reason::{Reason, ResetCause};
+use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::slot::Slot;
 use twinslot_bootloader::storage::Region;
 use twinslot_tests::geometry::NOR;
 use twinslot_tests::host::{Host, image, signed};
-use twinslot_tests::image::ImageBuilder;
+use twinslot_tests::image::{Image, ImageBuilder, PartDraft, kernel};
 
 const A: Region = Region::Slot(Slot::A);
 const B: Region = Region::Slot(Slot::B);
@@ -206,4 +209,68 @@ fn a_journal_that_no_log_gives_back_is_told_as_lost() {
     let mut host = Nor::running(NOR, &image(1));
     LOGS.into_iter().for_each(|log| host.storage.fail_reads(log));
     assert!(host.boot(ResetCause::PowerOn).events.contains(&Event::JournalLost));
+}
+
+/// A device tree of these nodes below the root, by their tokens. Source: Devicetree Specification, release 0.4, chapter 5.
+fn tree(nodes: &[&str]) -> Vec<u8> {
+    const HEADER: u32 = 40;
+    const NO_RESERVATIONS: u32 = 16;
+    let word = |value: u32| value.to_be_bytes().to_vec();
+    let mut structure = [word(1), word(0)].concat();
+    for node in nodes {
+        structure.extend([word(1), node.as_bytes().to_vec(), vec![0]].concat());
+        structure.resize(structure.len().next_multiple_of(4), 0);
+        structure.extend(word(2));
+    }
+    structure.extend([word(2), word(9)].concat());
+    let (start, len) = (HEADER + NO_RESERVATIONS, structure.len() as u32);
+    let header = [0xd00d_feed, start + len, start, start + len, HEADER, 17, 16, 0, 0, len];
+    [header.map(u32::to_be_bytes).concat(), vec![0; 16], structure].concat()
+}
+
+/// An image for Linux with this device tree.
+fn linux_image(seed: u16, tree: Vec<u8>) -> Image {
+    let kernel = PartDraft::new(Kind::Kernel, Place::Auto, kernel(4096, 0, 4096));
+    signed(ImageBuilder::new(seed).parts(vec![kernel, PartDraft::new(Kind::DeviceTree, Place::Auto, tree)]))
+}
+
+const AMBIGUOUS: [&str; 2] = ["chosen", "chosen@0"];
+const UNUSABLE: Reason = Reason::Refused(Rejection::UnusableDeviceTree);
+
+/// A host that runs the image in slot A, confirmed.
+fn linux_host(a: &Image) -> (Nor, State) {
+    let mut host = Nor::new(NOR);
+    host.storage.put(A, &a.slot);
+    let mut state = State::new(0);
+    state.slots.a = SlotState::confirmed(a.short_digest());
+    host.set_state(&state);
+    (host, state)
+}
+
+#[test]
+fn a_trial_whose_signed_device_tree_is_ambiguous_is_rejected_before_its_intent() {
+    let (mut host, mut state) = linux_host(&linux_image(1, tree(&["chosen"])));
+    let b = linux_image(2, tree(&AMBIGUOUS));
+    host.storage.put(B, &b.slot);
+    state.slots.b = SlotState::trial(b.short_digest(), &host.settings.policy);
+    state.preferred = Slot::B;
+    host.set_state(&state);
+    let boot = host.boot_linux(ResetCause::PowerOn);
+    assert_eq!(boot.slot(), Some((Slot::A, Why::Confirmed)), "it was halted with after its intent was committed");
+    let state = host.state().expect("a journal");
+    assert_eq!((state.slots.b.phase, state.slots.b.reason, state.in_flight), (Phase::Rejected, UNUSABLE, None));
+    assert_eq!(host.boot_linux(ResetCause::PowerOn).handoff.last_revert.map(|revert| revert.reason), Some(UNUSABLE));
+}
+
+#[test]
+fn a_confirmed_image_whose_signed_device_tree_is_ambiguous_is_left_for_the_other_slot() {
+    let (mut host, mut state) = linux_host(&linux_image(1, tree(&AMBIGUOUS)));
+    let b = linux_image(2, tree(&["chosen"]));
+    host.storage.put(B, &b.slot);
+    state.slots.b = SlotState::confirmed(b.short_digest());
+    host.set_state(&state);
+    let boot = host.boot_linux(ResetCause::PowerOn);
+    assert_eq!(boot.slot(), Some((Slot::B, Why::Fallback)), "it was halted with, or reset for ever");
+    assert_eq!(boot.handoff.verdicts.a, Verdict::Refused(UNUSABLE));
+    assert_eq!(host.state(), Some(state), "a confirmed image stays so");
 }

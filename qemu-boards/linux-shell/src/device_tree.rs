@@ -14,7 +14,7 @@ use heapless::Vec;
 use twinslot_bootloader::load::Span;
 
 use blocks::{Blocks, CHOSEN, DEPTH_BELOW_ROOT, RESERVED_MEMORY, Token, text, word};
-pub use edit::LinuxTree;
+pub use edit::{LinuxTree, OURS, judge};
 
 /// Most ranges of memory that a machine may have, and most that may be reserved.
 pub const MAX_RANGES: usize = 16;

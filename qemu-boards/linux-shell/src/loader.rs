@@ -18,10 +18,11 @@ use twinslot_bootloader::journal::Policy;
 use twinslot_bootloader::load::{Bootable, Memory as _, Span};
 use twinslot_bootloader::reason::{Reason, ResetCause};
 
+use crate::boot_tree::BootTree;
 use crate::console::Line;
-use crate::device_tree::{LinuxTree, MachineTree, Ranges, TreeError, Value};
+use crate::device_tree::{MachineTree, TreeError};
 use crate::disk::{Disk, DiskError, WatchedDisk};
-use crate::handoff::{booted_name, command_line, publish};
+use crate::handoff::{booted_name, command_line};
 use crate::layout::Layout;
 use crate::machine::{Machine, Watchdog};
 use crate::memory::{ImageMemory, MemoryPlan, Vouched};
@@ -125,7 +126,7 @@ fn start<M: Machine, W: Watchdog, D: Disk, C: Crypto>(hardware: Hardware<'_, M, 
     let Ok(anchor) = &vetted else { return Stop::Anchor };
     let config = config(build, anchor, reset_cause);
     let mut handoff = Handoff::new(anchor, build.layout.digest, reset_cause);
-    let mut memory = ImageMemory::<M>::new(plan, memory);
+    let mut memory = ImageMemory::new(machine, plan, memory);
     let mut reporter = ports::Reporter::new(machine, &mut watchdog, &disk);
     let mut storage = Regions::new(&disk, &build.layout);
     let mut ports = Ports { storage: &mut storage, memory: &mut memory, crypto: &mut crypto, machine: &mut reporter };
@@ -199,32 +200,20 @@ fn hand_over<M: Machine>(
     image: &Bootable,
     handoff: &Handoff,
     machine_tree: MachineTree<'_>,
-    memory: &mut ImageMemory<M>,
+    memory: &mut ImageMemory<'_, M>,
     build: &Build<'_>,
     room: &'static mut [u8],
 ) -> Result<u64, TreeError> {
     let address = room.as_ptr().addr() as u64;
     let (start, len) = build.layout.marker;
-    let mut kept = Ranges::new();
-    kept.push(Span { start, len }).map_err(|_| TreeError::TooManyRanges)?;
     let line = {
         let signed = image.part(Kind::CommandLine).and_then(|part| memory.ram(part.address, part.len).map(|bytes| &*bytes));
         command_line(signed.unwrap_or_default(), handoff.booted).ok_or(TreeError::TooLarge)?
     };
-    let given = image.part(Kind::DeviceTree).and_then(|part| memory.ram(part.address, part.len).map(|bytes| &*bytes));
-    if given.is_some() {
-        // Firmware below the loader says in the machine's tree alone what memory it keeps.
-        kept.extend_from_slice(&machine_tree.reserved()?).map_err(|_| TreeError::TooManyRanges)?;
-    }
-    let mut tree = LinuxTree::begin(given.unwrap_or(machine_tree.bytes()), &kept, room)?;
-    tree.choose("bootargs", Value::Bytes(&line))?;
-    if let Some(initrd) = image.part(Kind::Initrd) {
-        tree.choose("linux,initrd-start", Value::Wide(initrd.address))?;
-        tree.choose("linux,initrd-end", Value::Wide(initrd.address.saturating_add(initrd.len)))?;
-    }
-    tree.seed_from(&machine_tree)?;
-    publish(handoff, &mut tree)?;
-    tree.finish()?;
+    let signed = image.part(Kind::DeviceTree).and_then(|part| memory.ram(part.address, part.len).map(|bytes| &*bytes));
+    let initrd = image.part(Kind::Initrd).map(|part| Span { start: part.address, len: part.len });
+    let tree = BootTree { signed, machine: machine_tree, mark: Span { start, len }, line: &line, initrd, handoff };
+    tree.make(room)?;
     Ok(address)
 }
 

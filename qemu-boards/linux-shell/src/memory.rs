@@ -1,13 +1,15 @@
 //! Where images may lie: the machine's memory, as far as the layout gives it to images, without what is reserved.
 
-use core::marker::PhantomData;
 use core::sync::atomic::AtomicU32;
 
 use heapless::Vec;
-use twinslot_bootloader::load::{self, Mapped, MemoryMap, Span, Target};
+use twinslot_bootloader::image::manifest::Kind;
+use twinslot_bootloader::load::{self, Mapped, MemoryMap, PlacedPart, Span, Target};
+use twinslot_bootloader::rejection::Rejection;
 use twinslot_bootloader::storage::Region;
 
-use crate::device_tree::{MAX_RANGES, Ranges};
+use crate::console::Line;
+use crate::device_tree::{self, MAX_RANGES, Ranges};
 use crate::layout::Layout;
 use crate::machine::Machine;
 
@@ -22,6 +24,8 @@ const MAX_RESERVED: usize = MAX_RANGES + 16;
 pub struct MemoryPlan {
     usable: Vec<Span, MAX_USABLE>,
     reserved: Vec<Span, MAX_RESERVED>,
+    /// Bytes of the room for the tree that Linux gets.
+    tree_room: usize,
 }
 
 /// There are more ranges than the loader keeps.
@@ -35,7 +39,7 @@ impl MemoryPlan {
     /// # Errors
     /// There are more ranges than fit.
     pub fn new(layout: &Layout, memory: &Ranges, machine_reserved: &Ranges, machine_tree: Span) -> Result<Self, TooManyRanges> {
-        let mut plan = Self { usable: Vec::new(), reserved: Vec::new() };
+        let mut plan = Self { usable: Vec::new(), reserved: Vec::new(), tree_room: layout.device_tree.1 as usize };
         for allowed in layout.image.iter().map(span) {
             for present in memory {
                 if let Some(common) = intersection(allowed, *present) {
@@ -90,20 +94,20 @@ impl Vouched {
 
 /// The memory port.
 #[derive(Debug)]
-pub struct ImageMemory<M> {
+pub struct ImageMemory<'m, M> {
     plan: MemoryPlan,
-    machine: PhantomData<M>,
+    machine: &'m M,
 }
 
-impl<M> ImageMemory<M> {
+impl<'m, M> ImageMemory<'m, M> {
     /// The memory of a plan, which is made from the layout and the machine's device tree.
     #[must_use]
-    pub fn new(plan: MemoryPlan, _: Vouched) -> Self {
-        Self { plan, machine: PhantomData }
+    pub fn new(machine: &'m M, plan: MemoryPlan, _: Vouched) -> Self {
+        Self { plan, machine }
     }
 }
 
-impl<M: Machine> load::Memory for ImageMemory<M> {
+impl<M: Machine> load::Memory for ImageMemory<'_, M> {
     const TARGET: Target = Target::Linux(M::ARCHITECTURE);
 
     fn map(&self) -> MemoryMap<'_> {
@@ -126,6 +130,19 @@ impl<M: Machine> load::Memory for ImageMemory<M> {
     /// A disk is not mapped: nothing runs in place.
     fn mapped(&self, _: Region) -> Option<Mapped<'_>> {
         None
+    }
+
+    /// A tree that could not be edited for Linux would be found out when nothing is left but to halt. Which fault it has stands in the log alone.
+    fn judge(&mut self, part: &PlacedPart) -> Result<(), Rejection> {
+        if part.kind != Kind::DeviceTree {
+            return Ok(());
+        }
+        let room = self.plan.tree_room;
+        let tree = self.ram(part.address, part.len).ok_or(Rejection::RangeOutsideRam)?;
+        device_tree::judge(tree, room).map_err(|error| {
+            drop(Line::new(self.machine).text("signed tree: ").text(error.text()));
+            Rejection::UnusableDeviceTree
+        })
     }
 }
 

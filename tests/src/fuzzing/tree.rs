@@ -2,7 +2,7 @@
 
 use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::{Node as _, Property as _};
-use linux_shell::device_tree::{LinuxTree, MachineTree, TreeError, Value};
+use linux_shell::device_tree::{LinuxTree, MachineTree, TreeError, Value, judge};
 use twinslot_bootloader::load::Span;
 
 /// What the loader reserves.
@@ -27,7 +27,7 @@ const ROOM: usize = 6144;
 type Entry = (String, String, Vec<u8>);
 
 /// A tree whose header begins right. What is read of it is what another library reads. The tree for Linux of it is one as well: outside of `/chosen`
-/// it is the same, and there it has what the loader says, once, and what stays.
+/// it is the same, and there it has what the loader says, once, and what stays. What can not be edited is judged so before.
 ///
 /// # Panics
 /// When a property does not hold.
@@ -37,6 +37,7 @@ pub fn tree(data: &[u8]) {
         Ok(machine) => machine,
         Err(error) => {
             assert_eq!(LinuxTree::begin(&bytes, &[], &mut [0; ROOM]).err(), Some(error), "a tree that can not be read is none to edit");
+            assert_eq!(judge(&bytes, usize::MAX), Err(error), "it is judged as it is read");
             return;
         }
     };
@@ -55,7 +56,9 @@ pub fn tree(data: &[u8]) {
         }
     }
     let mut room = [0; ROOM];
-    match for_linux(&machine, &mut room) {
+    let made = for_linux(&machine, &mut room);
+    assert_eq!(judge(&bytes, usize::MAX).err(), made.err().filter(|error| *error != TreeError::TooLarge), "in room without end");
+    match made {
         Ok(size) => {
             let again = MachineTree::read(&room[..size]).expect("what the loader writes it can read");
             assert_eq!((again.bytes().len(), again.memory()), (size, machine.memory()));

@@ -35,7 +35,7 @@ const SEED: u64 = 0x0054_5749_4e53_4c4f;
 const WORKERS: usize = 2;
 
 /// Refusals that no header, chunk table, index or chunk alone can cause, and why.
-const OUT_OF_REACH: [(R, &str); 12] = [
+const OUT_OF_REACH: [(R, &str); 13] = [
     (R::VectorTableMisaligned, "placing: what VTOR asks for on the board"),
     (R::ForbiddenCommandLine, "loading: a part's bytes"),
     (R::CommandLineTooLong, "loading: a part's bytes"),
@@ -48,6 +48,7 @@ const OUT_OF_REACH: [(R, &str); 12] = [
     (R::Overflow, "no two numbers below 2^48 overflow a u64"),
     (R::TooManyRevocations, "the writer: the journal's state"),
     (R::NotTheArmedImage, "the boot: the journal's state"),
+    (R::UnusableDeviceTree, "loading: a part's bytes"),
 ];
 
 /// Whether everything is asked for, as CI does, and not what an ordinary run has time for.

@@ -17,8 +17,8 @@ use twinslot_tests::host::{Host, Settings, image, signed};
 use twinslot_tests::image::{ImageBuilder, PartDraft, Signer, kernel};
 
 use crate::forge::{
-    EXPECT, Verdict, add_part, body_len, boots, boots_on, command_line, firmware_at, forged, index, install_of, kind_of_first, loads, resigned,
-    root_fs, set_body, tampered, verify, verify_with, with_aux,
+    EXPECT, Verdict, add_part, body_len, boots, boots_on, command_line, firmware_at, forged, index, install_of, kernel_part, kind_of_first, loads,
+    resigned, root_fs, set_body, tampered, verify, verify_with, with_aux,
 };
 
 /// The input of each refusal. The two that no function of the verifier gives are named in [`GIVEN_BY_INSTALLERS`].
@@ -112,6 +112,7 @@ fn verdict_on_parts(rejection: R) -> Option<Verdict> {
             boots(&image)
         }
         R::KernelClaimsMore => loads(vec![PartDraft::new(Kind::Kernel, Place::Auto, kernel(4096, 0, 4097))]),
+        R::UnusableDeviceTree => loads(vec![kernel_part(), PartDraft::new(Kind::DeviceTree, Place::Auto, vec![0; 64])]),
         R::WrongKernel => loads(vec![PartDraft::new(Kind::Kernel, Place::Auto, vec![0; 4096])]),
         R::Overflow => {
             let mut host = Host::new(NOR);

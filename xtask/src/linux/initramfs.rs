@@ -30,6 +30,8 @@ pub(crate) enum Tree {
     Machine,
     /// A part of the image: the machine's tree with another model.
     Signed,
+    /// The same with a second node that Linux may take for `/chosen`.
+    Ambiguous,
 }
 
 impl Tree {
@@ -37,6 +39,7 @@ impl Tree {
         match self {
             Self::Machine => "machine",
             Self::Signed => "signed",
+            Self::Ambiguous => "ambiguous",
         }
     }
 }

@@ -158,8 +158,10 @@ impl Supply {
             vec![("kernel", self.packages()?.kernel()?)]
         };
         parts.extend([("initrd", initrd), ("command-line", line)]);
-        if image.tree == Tree::Signed {
-            parts.push(("device-tree", self.signed_tree()?));
+        match image.tree {
+            Tree::Machine => {}
+            Tree::Signed => parts.push(("device-tree", self.signed_tree()?)),
+            Tree::Ambiguous => parts.push(("device-tree", self.ambiguous_tree()?)),
         }
         if image.userspace.has_agent() {
             parts.push(("rootfs", root::file_system(&self.folder, &self.packages()?.busybox())?));
@@ -179,7 +181,7 @@ impl Supply {
     }
 
     /// The machine's own tree with another model, in as few bytes as it needs, and with what would have Linux do without its memory.
-    fn signed_tree(&self) -> Result<PathBuf> {
+    pub(super) fn signed_tree(&self) -> Result<PathBuf> {
         let (machine, small) = (self.folder.join("machine.dtb"), self.folder.join("signed.dtb"));
         process::output_of(&mut machine::dump_tree(self.board, &self.loader, &machine))?;
         process::output_of(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dtb", "-o"]).arg(&small).arg(&machine))?;
@@ -187,6 +189,14 @@ impl Supply {
         let page = ["0", "0", "0", "1000"];
         process::output_of(Command::new("fdtput").args(["-t", "x"]).arg(&small).args(["/chosen", "linux,usable-memory-range"]).args(page))?;
         Ok(small)
+    }
+
+    /// The same with a second node that Linux may take for `/chosen`.
+    fn ambiguous_tree(&self) -> Result<PathBuf> {
+        let tree = self.folder.join("ambiguous.dtb");
+        std::fs::copy(self.signed_tree()?, &tree).with_context(|| format!("can not write {}", tree.display()))?;
+        process::output_of(Command::new("fdtput").arg("-c").arg(&tree).arg("/chosen@0"))?;
+        Ok(tree)
     }
 
     /// A disk with an image without Linux in both slots, both confirmed.

@@ -16,6 +16,36 @@ use super::{MachineTree, TreeError, Value};
 /// The names of all properties that the loader writes, with a NUL each.
 const NAMES_SIZE: usize = 1024;
 
+/// Room for all that the loader adds to a tree, whatever it has to say: its properties with their names, the longest command line, the machine's seeds
+/// and what is kept.
+pub const OURS: usize = 8192;
+
+/// Bytes of an entry in the block of reservations.
+const RESERVATION: usize = 2 * size_of::<u64>();
+
+/// Judges a signed tree, on any machine and in any boot: what is accepted here becomes a tree for Linux in `room` bytes, as long as the machine's own
+/// seeds do not take more than [`OURS`] leaves to them.
+///
+/// # Errors
+/// It is damaged, lacks `/chosen`, or leaves less than [`OURS`] of the room. What goes from its `/chosen` counts as if it stayed.
+pub fn judge(signed: &[u8], room: usize) -> Result<(), TreeError> {
+    let (source, _) = source(signed)?;
+    let mut reservations = RESERVATION;
+    source.each_reservation(|taken| {
+        reservations += if taken.len == 0 { 0 } else { RESERVATION };
+        Ok(())
+    })?;
+    let taken = HEADER + reservations + source.structure.len() + source.strings.len() + OURS;
+    if taken > room { Err(TreeError::TooLarge) } else { Ok(()) }
+}
+
+/// The blocks of a tree, and the place of the first property of its `/chosen`.
+fn source(bytes: &[u8]) -> Result<(Blocks<'_>, Walk<'_>), TreeError> {
+    let source = Blocks::read(bytes)?;
+    let mut rest = source.walk();
+    if rest.enter(CHOSEN)? { Ok((source, rest)) } else { Err(TreeError::NoChosen) }
+}
+
 /// Properties of the source's `/chosen` that stay. Linux writes to the device that the first names, and reads addresses of nodes below `/chosen` (a
 /// framebuffer) by the others. All else goes, known or not: there Linux is told of command line, initrd, UEFI's tables, a limit of its memory, a
 /// crashed kernel, what an earlier kernel has left, and whether it may configure PCI devices. Sources: dt-schema, `chosen.yaml`; Linux,
@@ -41,16 +71,12 @@ impl<'a> LinuxTree<'a> {
     /// # Errors
     /// The source is damaged, lacks `/chosen`, or does not fit.
     pub fn begin(source: &'a [u8], kept: &[Span], target: &'a mut [u8]) -> Result<Self, TreeError> {
-        let source = Blocks::read(source)?;
+        let (source, rest) = self::source(source)?;
         let mut writer = Writer { target, at: 0 };
         writer.put(source.bytes.get(..HEADER).ok_or(TreeError::Malformed)?)?;
         source.each_reservation(|taken| writer.reservation(taken))?;
         kept.iter().try_for_each(|taken| writer.reservation(*taken))?;
-        writer.put(&[0; 2 * size_of::<u64>()])?;
-        let mut rest = source.walk();
-        if !rest.enter(CHOSEN)? {
-            return Err(TreeError::NoChosen);
-        }
+        writer.put(&[0; RESERVATION])?;
         let structure_at = writer.put(source.structure.get(..rest.at).ok_or(TreeError::Malformed)?)?;
         Ok(Self { source, rest, writer, structure_at, names: Vec::new() })
     }

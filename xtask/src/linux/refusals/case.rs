@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use twinslot_bootloader::image::manifest::{Manifest, Place};
+use twinslot_bootloader::image::manifest::{Check, Encoding, Kind as PartKind, Manifest, Part, Place};
 use twinslot_bootloader::image::{HEADER_SIZE, HeaderBytes, SIGNED_SIZE};
 use twinslot_config::layout::Span;
 
@@ -18,11 +18,14 @@ use crate::linux::table::ORDINARY;
 use crate::scenario::Sequence;
 
 /// Bytes at the front of a slot that an image without Linux takes.
-const IMAGE: usize = 128 * 1024;
+const IMAGE: usize = 192 * 1024;
 
 /// How many bytes of the machine's device tree are worth damaging.
 const TREE_SIZE: u64 = 0x2200;
 const TREE_HEADER: u64 = 40;
+
+/// What a part begins at a multiple of.
+const ALIGNMENT: u64 = 4096;
 
 /// A host with a good image in both slots.
 pub(super) struct Host {
@@ -32,6 +35,8 @@ pub(super) struct Host {
     disk: PathBuf,
     journal: (Span, Vec<u8>),
     slots: [(Span, Vec<u8>); 2],
+    /// A device tree to sign.
+    tree: Vec<u8>,
     key: PathBuf,
 }
 
@@ -47,7 +52,8 @@ impl Host {
         };
         let journal = read(layout.journal, usize::try_from(layout.journal.size)?)?;
         let slots = [read(layout.slot_a, IMAGE)?, read(layout.slot_b, IMAGE)?];
-        Ok(Self { board: supply.board(), loader: supply.loader().to_owned(), disk: disk.clone(), journal, slots, key: supply.owners_key() })
+        let tree = std::fs::read(supply.signed_tree()?)?;
+        Ok(Self { board: supply.board(), loader: supply.loader().to_owned(), disk: disk.clone(), journal, slots, tree, key: supply.owners_key() })
     }
 
     /// The disk as it was, in a file that other cases have used.
@@ -77,6 +83,8 @@ pub(super) enum Kind {
     Manifest,
     /// The head of a kernel, with a digest that is right again, signed.
     Kernel,
+    /// A device tree of the image's own with damage in it, signed.
+    SignedTree,
     /// Bytes of parts.
     Part,
     /// Bytes of the journal.
@@ -89,8 +97,19 @@ pub(super) enum Kind {
     Memory,
 }
 
-const KINDS: [Kind; 10] =
-    [Kind::Header, Kind::Unsigned, Kind::Signed, Kind::Manifest, Kind::Kernel, Kind::Part, Kind::Journal, Kind::Disk, Kind::Memory, Kind::Tree];
+const KINDS: [Kind; 11] = [
+    Kind::Header,
+    Kind::Unsigned,
+    Kind::Signed,
+    Kind::Manifest,
+    Kind::Kernel,
+    Kind::SignedTree,
+    Kind::Part,
+    Kind::Journal,
+    Kind::Disk,
+    Kind::Memory,
+    Kind::Tree,
+];
 
 /// What a board's loader is tried with. On riscv64 OpenSBI reads the machine's device tree first, and ends without a word about damage that it does not
 /// survive.
@@ -109,6 +128,7 @@ impl Kind {
             Self::Signed => "header, signed",
             Self::Manifest => "manifest, signed",
             Self::Kernel => "kernel's head, signed",
+            Self::SignedTree => "device tree, signed",
             Self::Part => "parts",
             Self::Journal => "journal",
             Self::Tree => "device tree",
@@ -145,7 +165,7 @@ impl Case {
         let mut random = Sequence::new(self.seed ^ self.number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut changed = Changed { kind, hardware: ORDINARY, has_disk: true, memory: None, refused: vec![] };
         match kind {
-            Kind::Header | Kind::Unsigned | Kind::Signed | Kind::Manifest | Kind::Kernel | Kind::Part => {
+            Kind::Header | Kind::Unsigned | Kind::Signed | Kind::Manifest | Kind::Kernel | Kind::SignedTree | Kind::Part => {
                 // Both slots in every second case: nothing good is left then.
                 let slots = if random.up_to(2) == 1 { &[Slot::A, Slot::B][..] } else { &[Slot::A] };
                 for slot in slots {
@@ -203,6 +223,7 @@ fn change_image(kind: Kind, image: &mut [u8], random: &mut Sequence, host: &Host
             change_manifest(&mut manifest, random, host.board.ram());
             image[..HEADER_SIZE].copy_from_slice(&forge::signed(&manifest, key)?);
         }
+        Kind::SignedTree => add_tree(image, random, host)?,
         _ => {
             let mut manifest = manifest(image)?;
             let start = manifest.parts[0].offset as usize;
@@ -212,8 +233,41 @@ fn change_image(kind: Kind, image: &mut [u8], random: &mut Sequence, host: &Host
         }
     }
     // What the owner has signed may start, whatever it is; so may a header in which only bytes have changed that nothing is said of.
-    let is_owners = matches!(kind, Kind::Signed | Kind::Manifest | Kind::Kernel);
+    let is_owners = matches!(kind, Kind::Signed | Kind::Manifest | Kind::Kernel | Kind::SignedTree);
     Ok(!is_owners && before != image)
+}
+
+/// Adds a device tree behind the last part, damaged in its header, anywhere, or in the name that the loader looks for.
+fn add_tree(image: &mut [u8], random: &mut Sequence, host: &Host) -> Result<()> {
+    let mut tree = host.tree.clone();
+    match random.up_to(3) {
+        1 => damage(&mut tree[..TREE_HEADER as usize], random, 2),
+        2 => damage(&mut tree, random, 8),
+        _ => {
+            let name = b"chosen\0";
+            let at = tree.windows(name.len()).position(|window| window == name).context("a tree without /chosen")?;
+            damage(&mut tree[at..at + name.len() - 1], random, 1);
+        }
+    }
+    let mut manifest = manifest(image)?;
+    let end = manifest.parts.last().and_then(Part::end).context("an image without parts")?;
+    let (offset, len) = (end.next_multiple_of(ALIGNMENT), tree.len() as u64);
+    let part = Part {
+        kind: PartKind::DeviceTree,
+        offset,
+        len,
+        mem: len,
+        place: Place::Auto,
+        entry: 0,
+        encoding: Encoding::Plain,
+        sha256: forge::digest(&tree),
+        check: Check::AtBoot,
+    };
+    manifest.parts.push(part).map_err(|_| anyhow::anyhow!("an image has too many parts"))?;
+    let place = image.get_mut(offset as usize..(offset + len) as usize).context("the tree does not fit")?;
+    place.copy_from_slice(&tree);
+    image[..HEADER_SIZE].copy_from_slice(&forge::signed(&manifest, &host.key)?);
+    Ok(())
 }
 
 /// Writes up to `most` random bytes to random places.

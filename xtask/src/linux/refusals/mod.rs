@@ -129,7 +129,7 @@ fn play(host: &Host, folder: &Path, case: Case) -> Result<Ended> {
         None => run(&run_of)?,
         Some((address, bytes)) => run_with_memory(&run_of, *address, bytes)?,
     };
-    Ok(Ended { case, kind: change.kind, verdict: verdict(&shown, &change.refused), lines: shown.lines })
+    Ok(Ended { case, kind: change.kind, verdict: verdict(&shown, change.kind, &change.refused), lines: shown.lines })
 }
 
 /// How the loader says that it starts an image. What that does then is not looked at.
@@ -138,12 +138,16 @@ const STARTS: &str = "twinslot: boot slot=";
 /// What must never be the reason of a halt.
 const UNNAMED: [&str; 2] = ["exception in the loader", "the loader panicked"];
 
-/// What the loader did, or what is wrong with that.
-fn verdict(shown: &Shown, refused: &[Slot]) -> Result<String, String> {
+/// How a halt begins that is a decision: no slot holds an image that can be started.
+const DECIDED: &str = "code=";
+
+/// What the loader did, or what is wrong with that. Nothing that is signed halts it once it has decided for an image.
+fn verdict(shown: &Shown, kind: Kind, refused: &[Slot]) -> Result<String, String> {
     let last = shown.lines.last().map_or("", String::as_str);
     match shown.end {
         End::Halt => match last.strip_prefix(HALTS) {
             Some(reason) if UNNAMED.iter().any(|unnamed| reason.starts_with(unnamed)) => Err(format!("the loader ended with: {reason}")),
+            Some(reason) if kind == Kind::SignedTree && !reason.starts_with(DECIDED) => Err(format!("it had decided, and halts: {reason}")),
             Some(reason) => Ok(format!("halts: {}", reason.split(' ').take_while(|word| !word.ends_with(';')).collect::<Vec<_>>().join(" "))),
             None => Err(format!("it halted with {last:?}")),
         },
@@ -194,14 +198,18 @@ mod tests {
 
     #[test]
     fn only_a_named_halt_and_a_slot_as_it_was_signed_are_ends() {
-        let halts = |words: &str| verdict(&shown(End::Halt, &format!("{HALTS}{words}")), &[]);
+        let halts_for = |kind, words: &str| verdict(&shown(End::Halt, &format!("{HALTS}{words}")), kind, &[]);
+        let halts = |words| halts_for(Kind::Tree, words);
         assert!(halts("code=1 no image").is_ok());
         assert!(halts("exception in the loader: syndrome 0x0").is_err());
         assert!(halts("the loader panicked").is_err());
-        let starts = |slot| verdict(&shown(End::Cut(STARTS), &format!("{STARTS}{slot} why=confirmed")), &[Slot::A]);
+        assert!(halts("the device tree is damaged").is_ok(), "the machine's");
+        assert!(halts_for(Kind::SignedTree, "the device tree is damaged").is_err());
+        assert!(halts_for(Kind::SignedTree, "code=55 the device tree is not one").is_ok());
+        let starts = |slot| verdict(&shown(End::Cut(STARTS), &format!("{STARTS}{slot} why=confirmed")), Kind::Header, &[Slot::A]);
         assert!(starts("b").is_ok());
         assert!(starts("a").is_err());
-        assert!(verdict(&shown(End::Off, ""), &[]).is_err());
-        assert!(verdict(&shown(End::TimedOut, "twinslot: TEST KEYS"), &[]).is_err());
+        assert!(verdict(&shown(End::Off, ""), Kind::Header, &[]).is_err());
+        assert!(verdict(&shown(End::TimedOut, "twinslot: TEST KEYS"), Kind::Header, &[]).is_err());
     }
 }

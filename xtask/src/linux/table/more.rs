@@ -21,6 +21,7 @@ const TRIAL: Disk = Disk { trial: Some(Slot::B), ..BOTH };
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let mut all = vec![confirmed_trial(), cut_trial(), signed_tree(), named_disk(), nameless_disks(), small_disk()];
+    all.extend(ambiguous_trees());
     all.extend(watchdog_drivers());
     all.extend(damaged_parts());
     all.extend(refused());
@@ -123,6 +124,51 @@ fn signed_tree() -> Scenario {
         end: End::Off,
         then: vec![],
     }
+}
+
+/// What the loader can not edit for Linux is refused while another image can still be started.
+fn ambiguous_trees() -> Vec<Scenario> {
+    const AMBIGUOUS: Image = Image { tree: Tree::Ambiguous, ..GOOD };
+    const FAULT: &str = "twinslot: signed tree: the device tree has a second /chosen";
+    let trial = Scenario {
+        name: "trial-with-ambiguous-tree",
+        disk: Some(Disk { b: Some(Image { version: "2.0.0", ..AMBIGUOUS }), ..TRIAL }),
+        changes: vec![],
+        hardware: ORDINARY,
+        expected: vec![
+            FAULT,
+            "twinslot: examined slot=b refused code=55 UnusableDeviceTree",
+            "twinslot: revert slot=b code=55 the device tree is not one that this loader can give to Linux",
+            "twinslot: boot slot=a why=confirmed",
+            "init: twinslot,last-revert-code=00000037",
+            "init: twinslot,last-revert-slot=b",
+            "init: twinslot,slot=a",
+            "init: done",
+        ],
+        forbidden: vec!["twinslot: watchdog", "twinslot: boot slot=b", "twinslot: halt"],
+        end: End::Off,
+        then: vec![],
+    };
+    let confirmed = Scenario {
+        name: "confirmed-with-ambiguous-tree",
+        disk: Some(Disk { a: Some(AMBIGUOUS), confirmed: &[Slot::A, Slot::B], ..BOTH }),
+        expected: vec![
+            FAULT,
+            "twinslot: examined slot=a refused code=55 UnusableDeviceTree",
+            "twinslot: examined slot=b verified",
+            "twinslot: boot slot=b why=fallback",
+            "init: twinslot,slot=b",
+            "init: twinslot,verdict-a=refused",
+            "init: twinslot,verdict-a-code=00000037",
+            "init: done",
+        ],
+        forbidden: vec!["twinslot: journal", "twinslot: boot slot=a", "twinslot: halt"],
+        changes: vec![],
+        hardware: ORDINARY,
+        end: End::Off,
+        then: vec![],
+    };
+    vec![trial, confirmed]
 }
 
 fn named_disk() -> Scenario {
