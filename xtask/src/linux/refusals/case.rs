@@ -166,8 +166,9 @@ impl Case {
         let mut changed = Changed { kind, hardware: ORDINARY, has_disk: true, memory: None, refused: vec![] };
         match kind {
             Kind::Header | Kind::Unsigned | Kind::Signed | Kind::Manifest | Kind::Kernel | Kind::SignedTree | Kind::Part => {
-                // Both slots in every second case: nothing good is left then.
-                let slots = if random.up_to(2) == 1 { &[Slot::A, Slot::B][..] } else { &[Slot::A] };
+                // Both slots in every second case: nothing good is left then. A tree is edited only where no image is left as the journal knows it.
+                let both = random.up_to(2) == 1 || kind == Kind::SignedTree;
+                let slots = if both { &[Slot::A, Slot::B][..] } else { &[Slot::A] };
                 for slot in slots {
                     let (span, bytes) = &host.slots[*slot as usize];
                     let mut image = bytes.clone();
