@@ -1,14 +1,10 @@
 //! The device tree of one boot: a signed tree or the machine's own, with everything that the loader has to say to Linux.
 
-use heapless::Vec;
 use twinslot_bootloader::handoff::Handoff;
 use twinslot_bootloader::load::Span;
 
-use crate::device_tree::{LinuxTree, MAX_RANGES, MachineTree, TreeError, Value};
+use crate::device_tree::{LinuxTree, MachineTree, Ranges, TreeError, Value};
 use crate::handoff::publish;
-
-/// Most ranges that are kept from Linux: the mark's page, and all that a machine may reserve.
-const MAX_KEPT: usize = MAX_RANGES + 1;
 
 /// What a tree is made of.
 #[derive(Clone, Copy)]
@@ -33,7 +29,10 @@ impl BootTree<'_> {
     /// # Errors
     /// The source is not one to edit, or the room is full.
     pub fn make(&self, room: &mut [u8]) -> Result<usize, TreeError> {
-        let mut tree = LinuxTree::begin(self.signed.unwrap_or(self.machine.bytes()), &self.kept()?, room)?;
+        // Firmware below the loader says in the machine's tree alone what memory it keeps.
+        let reserved = if self.signed.is_some() { self.machine.reserved()? } else { Ranges::new() };
+        let kept = core::iter::once(&self.mark).chain(&reserved);
+        let mut tree = LinuxTree::begin(self.signed.unwrap_or(self.machine.bytes()), kept, room)?;
         tree.choose("bootargs", Value::Bytes(self.line))?;
         if let Some(initrd) = self.initrd {
             tree.choose("linux,initrd-start", Value::Wide(initrd.start))?;
@@ -42,15 +41,5 @@ impl BootTree<'_> {
         tree.seed_from(&self.machine)?;
         publish(self.handoff, &mut tree)?;
         tree.finish()
-    }
-
-    /// Firmware below the loader says in the machine's tree alone what memory it keeps.
-    fn kept(&self) -> Result<Vec<Span, MAX_KEPT>, TreeError> {
-        let mut kept = Vec::new();
-        kept.push(self.mark).map_err(|_| TreeError::TooManyRanges)?;
-        if self.signed.is_some() {
-            kept.extend_from_slice(&self.machine.reserved()?).map_err(|_| TreeError::TooManyRanges)?;
-        }
-        Ok(kept)
     }
 }

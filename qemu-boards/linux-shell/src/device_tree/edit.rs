@@ -70,12 +70,12 @@ impl<'a> LinuxTree<'a> {
     ///
     /// # Errors
     /// The source is damaged, lacks `/chosen`, or does not fit.
-    pub fn begin(source: &'a [u8], kept: &[Span], target: &'a mut [u8]) -> Result<Self, TreeError> {
+    pub fn begin<'k>(source: &'a [u8], kept: impl IntoIterator<Item = &'k Span>, target: &'a mut [u8]) -> Result<Self, TreeError> {
         let (source, rest) = self::source(source)?;
         let mut writer = Writer { target, at: 0 };
         writer.put(source.bytes.get(..HEADER).ok_or(TreeError::Malformed)?)?;
         source.each_reservation(|taken| writer.reservation(taken))?;
-        kept.iter().try_for_each(|taken| writer.reservation(*taken))?;
+        kept.into_iter().try_for_each(|taken| writer.reservation(*taken))?;
         writer.put(&[0; RESERVATION])?;
         let structure_at = writer.put(source.structure.get(..rest.at).ok_or(TreeError::Malformed)?)?;
         Ok(Self { source, rest, writer, structure_at, names: Vec::new() })
