@@ -57,7 +57,7 @@ macro_rules! load_watchdog {
 impl Userspace {
     const fn ending(self) -> &'static str {
         match self {
-            Self::PowersOff => "$b echo 'init: done'\n$b poweroff -f\n",
+            Self::PowersOff => "$b echo 'init: done'\n$b stty onlcr\n$b poweroff -f\n",
             Self::Hangs => "$b echo 'init: hangs'\nwhile true; do $b sleep 1000; done\n",
             Self::Exits => "$b echo 'init: exits'\nexit 1\n",
             Self::OpensWatchdog => {
@@ -69,7 +69,7 @@ impl Userspace {
             Self::LoadsWatchdog => concat!(
                 load_watchdog!(),
                 "$b ls /dev/watchdog0 && $b echo 'init: watchdog driver is loaded and not opened'\n",
-                "$b sleep 300\n$b echo 'init: nothing has reset the machine for 300 s'\n$b poweroff -f\n"
+                "$b sleep 300\n$b echo 'init: nothing has reset the machine for 300 s'\n$b stty onlcr\n$b poweroff -f\n"
             ),
             Self::SwitchesRoot => SWITCHING_ROOT,
             Self::MapsUnprinted => MAPPING_UNPRINTED,
@@ -102,6 +102,9 @@ impl Userspace {
 }
 
 /// Texts as they are, everything else in hexadecimal.
+///
+/// `stty` stands in front of each way down: it waits until the console has sent everything, which `reboot -f` and `poweroff -f` do not. Lines were lost
+/// now and then.
 const TELLING: &str = "#!/bin/busybox sh
 b=/bin/busybox
 $b mount -t proc proc /proc
@@ -135,10 +138,12 @@ give_up() {
     esac
     if $agent $verdict $host --trust /etc/twinslot/trust.toml; then
         $b echo \"init: gave up: $verdict\"
+        $b stty onlcr
         $b reboot -f
     fi
     $b echo \"init: stays, no $verdict\"
     $agent status $host
+    $b stty onlcr
     $b poweroff -f
 }
 $b mount -t devtmpfs dev /dev
@@ -159,6 +164,7 @@ for module in /modules/*; do $b insmod $module || $b echo \"init: $module can no
 /bin/twinslot-agent map-root --layout /etc/twinslot/layout.toml --storage /dev/vda > /dev/full
 $b echo \"init: map-root ends with $?\"
 $b echo \"init: mapped $($b cat /sys/block/dm-1/dm/name)\"
+$b stty onlcr
 $b poweroff -f
 ";
 

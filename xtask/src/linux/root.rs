@@ -26,6 +26,7 @@ $b echo \"root: mounted $root\"
 $b echo \"root: device $($b cat /sys/block/dm-1/dm/name) read-only $($b cat /sys/block/dm-1/ro)\"
 $b echo \"root: part on $($b ls /sys/block/dm-0/slaves)\"
 $b echo 'root: done'
+$b stty onlcr
 $b poweroff -f
 ";
 
