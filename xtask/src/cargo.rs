@@ -21,6 +21,41 @@ pub(crate) fn cargo(workspace: &Workspace) -> Command {
     command
 }
 
+/// An installed compiler: the pinned one, or that of a toolchain.
+#[derive(Debug)]
+pub(crate) struct Compiler {
+    sysroot: PathBuf,
+    /// The machine that it runs on.
+    pub(crate) host: String,
+}
+
+impl Compiler {
+    /// Asks it where it is.
+    ///
+    /// # Errors
+    /// It is not installed.
+    pub(crate) fn find(workspace: &Workspace, toolchain: Option<&str>) -> Result<Self> {
+        let ask = |words: &[&str]| -> Result<String> {
+            let mut command = Command::new("rustc");
+            command.args(toolchain.map(|toolchain| format!("+{toolchain}")));
+            let output = process::output_of(command.current_dir(workspace.root()).args(words))?;
+            String::from_utf8(output).context("rustc wrote no text")
+        };
+        let version = ask(&["-vV"])?;
+        let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names no host")?;
+        Ok(Self { sysroot: PathBuf::from(ask(&["--print", "sysroot"])?.trim()), host: host.to_owned() })
+    }
+
+    pub(crate) fn rustc(&self) -> PathBuf {
+        self.sysroot.join("bin/rustc")
+    }
+
+    /// The folder of the linker and of the LLVM tools that came with it.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.sysroot.join("lib/rustlib").join(&self.host).join("bin")
+    }
+}
+
 /// Runs a `cargo build` and returns the one file that ends in `suffix` among what it made (an executable has the suffix "").
 pub(crate) fn build(mut command: Command, package: &str, suffix: &str) -> Result<PathBuf> {
     command.args(["--package", package, "--message-format=json-render-diagnostics"]);

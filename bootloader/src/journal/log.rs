@@ -211,8 +211,8 @@ impl Journal {
         if self.sequence() == sequence { Ok(()) } else { Err(CommitError::Storage) }
     }
 
-    /// Whether what was encoded of a state is as strict as the state and as the newest record, and its floor no higher. A fault may take from the encoding
-    /// what the state has, and from the state what the newest record has: the checksum would be right all the same.
+    /// Whether what was encoded of a state is as strict as the state and as the newest record, and its floor no higher. A fault may take from the
+    /// encoding what the state has, and from the state what the newest record has: the checksum would be right all the same.
     fn keeps_floor_and_keys(&self, state: &State, encoded: &State) -> bool {
         encoded.floor <= state.floor && [state, self.state().unwrap_or(state)].iter().all(|other| encoded.is_as_strict_as(other))
     }

@@ -10,8 +10,8 @@ const VTOR: u32 = 0xe000_ed08;
 /// The control register of the memory protection unit. Source: the same manuals.
 const PROTECTION_CONTROL: u32 = 0xe000_ed94;
 
-/// Starts an image: the vector table becomes the image's own, the memory protection unit is off as after a reset, the main stack pointer and the
-/// program counter are what the table's first two words say.
+/// Starts an image: the vector table becomes the image's own, the memory protection unit is off (its regions stay as the loader has set
+/// them), the main stack pointer and the program counter are what the table's first two words say.
 ///
 /// Nothing but a [`Bootable`] gets here. An image without firmware comes back, as there is nothing to jump to.
 #[expect(unsafe_code, reason = "control leaves the program")]

@@ -2,6 +2,8 @@
 //!
 //! Loaders have next to none of them; a run that a fault led astray may meet any.
 
+use std::cell::Cell;
+
 use crate::arithmetic::shifted;
 use crate::op::{Dsp, Op};
 
@@ -35,11 +37,15 @@ pub(crate) struct Operands {
 
 /// The result, and whether Q is set. `op`: its shift, amount and imm.
 pub(crate) fn computed(dsp: Dsp, op: &Op, Operands { n, m, a }: Operands) -> (u32, bool) {
-    let mut overflow = false;
-    let mut nearest = |exact: i64, Range { least, greatest }: Range| {
+    let overflow = Cell::new(false);
+    let nearest = |exact: i64, Range { least, greatest }: Range| {
         let nearest = exact.clamp(least, greatest);
-        overflow |= nearest != exact;
+        overflow.set(overflow.get() || nearest != exact);
         nearest
+    };
+    let wrapped = |exact| {
+        nearest(exact, Range::WORD);
+        exact
     };
     let value = match dsp {
         Dsp::SaturateSigned => nearest(shifted_signed(n, op), Range::signed(op.imm)),
@@ -56,26 +62,10 @@ pub(crate) fn computed(dsp: Dsp, op: &Op, Operands { n, m, a }: Operands) -> (u3
             let double = nearest(signed(n) * 2, Range::WORD);
             nearest(signed(m) - double, Range::WORD)
         }
-        Dsp::Halves => {
-            let exact = half(n, op.amount & 2 != 0) * half(m, op.amount & 1 != 0) + signed(a);
-            nearest(exact, Range::WORD);
-            exact
-        }
-        Dsp::WordAndHalf => {
-            let exact = ((signed(n) * half(m, op.amount != 0)) >> 16) + signed(a);
-            nearest(exact, Range::WORD);
-            exact
-        }
-        Dsp::SumOfProducts => {
-            let exact = products_sum(n, exchanged(m, op)) + signed(a);
-            nearest(exact, Range::WORD);
-            exact
-        }
-        Dsp::DifferenceOfProducts => {
-            let exact = products_difference(n, exchanged(m, op)) + signed(a);
-            nearest(exact, Range::WORD);
-            exact
-        }
+        Dsp::Halves => wrapped(half_product(op, n, m) + signed(a)),
+        Dsp::WordAndHalf => wrapped(((signed(n) * half(m, op.amount != 0)) >> 16) + signed(a)),
+        Dsp::SumOfProducts => wrapped(products_sum(n, exchanged(m, op)) + signed(a)),
+        Dsp::DifferenceOfProducts => wrapped(products_difference(n, exchanged(m, op)) + signed(a)),
         Dsp::TopAdd => (signed(a) << 32).wrapping_add(signed(n) * signed(m)).wrapping_add(rounding(op)) >> 32,
         Dsp::TopSub => (signed(a) << 32).wrapping_sub(signed(n) * signed(m)).wrapping_add(rounding(op)) >> 32,
         Dsp::AbsoluteDifferences => {
@@ -83,7 +73,7 @@ pub(crate) fn computed(dsp: Dsp, op: &Op, Operands { n, m, a }: Operands) -> (u3
             i64::from(bytes.map(|(n, m)| u32::from(n.abs_diff(m))).sum::<u32>().wrapping_add(a))
         }
     };
-    (value as u32, overflow)
+    (value as u32, overflow.get())
 }
 
 /// What a long multiplication adds to its two registers.

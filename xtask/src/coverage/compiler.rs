@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::program::Profile;
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{cargo, process};
 
 /// The component of rustup that has the LLVM tools.
 const COMPONENT: &str = "llvm-tools";
@@ -36,16 +36,13 @@ impl Compiler {
     }
 
     fn with(workspace: &Workspace, name: &'static str, toolchain: Option<&str>, flags: &'static str) -> Result<Self> {
-        let ask = |words: &[&str]| ask(workspace, toolchain, words);
-        let sysroot = PathBuf::from(ask(&["--print", "sysroot"])?.trim());
-        let version = ask(&["-vV"])?;
-        let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names no host")?.to_owned();
-        let tools = sysroot.join("lib/rustlib").join(&host).join("bin");
+        let found = cargo::Compiler::find(workspace, toolchain)?;
+        let tools = found.tools();
         if !tools.join("llvm-cov").is_file() {
             install(workspace, toolchain)?;
         }
         ensure!(tools.join("llvm-cov").is_file(), "the compiler has no llvm-cov: `rustup component add {COMPONENT}`");
-        Ok(Self { name, rustc: sysroot.join("bin/rustc"), host, flags, tools })
+        Ok(Self { name, rustc: found.rustc(), host: found.host, flags, tools })
     }
 
     /// What a run reached, as llvm-cov exports it.
@@ -57,15 +54,6 @@ impl Compiler {
         export.args(["export", "--skip-expansions", "--instr-profile"]).arg(&merged).arg(&profile.program);
         process::output_of(&mut export)
     }
-}
-
-fn ask(workspace: &Workspace, toolchain: Option<&str>, words: &[&str]) -> Result<String> {
-    let mut command = Command::new("rustc");
-    if let Some(toolchain) = toolchain {
-        command.arg(format!("+{toolchain}"));
-    }
-    let output = process::output_of(command.current_dir(workspace.root()).args(words))?;
-    String::from_utf8(output).context("rustc wrote no text")
 }
 
 fn install(workspace: &Workspace, toolchain: Option<&str>) -> Result<()> {

@@ -9,7 +9,7 @@ use thumb_interpreter::{Attempt, End, Fault, Known, Machine, Reference, Stop};
 
 use super::LONGEST_BOOT;
 use super::code::{Owner, Owners, READER};
-use super::hosts::{Case, Flaw, Host, Standing};
+use super::hosts::{Case, Host, Standing};
 use crate::scenario::{SEED, Sequence};
 
 /// Threads that try faults.
@@ -90,16 +90,12 @@ enum Scope {
 
 impl Scope {
     const fn of(case: Case, extent: Extent) -> Self {
-        match (extent, case.flaw, case.standing) {
+        match (extent, case.flaw.is_in_a_signature(), case.standing) {
             (Extent::Full, ..) => Self::Everything,
-            (_, Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey | Flaw::FilledHeader | Flaw::FilledJournal, Standing::Confirmed) => {
-                Self::AllCode
-            }
-            (_, Flaw::BadSignature | Flaw::ZeroSignature | Flaw::UnknownKey | Flaw::FilledHeader | Flaw::FilledJournal, Standing::Trial) => {
-                Self::OurCode
-            }
-            (_, _, Standing::Confirmed) => Self::BehindSignature,
-            (_, _, Standing::Trial) => Self::SinglesBehindSignature,
+            (_, true, Standing::Confirmed) => Self::AllCode,
+            (_, true, Standing::Trial) => Self::OurCode,
+            (_, false, Standing::Confirmed) => Self::BehindSignature,
+            (_, false, Standing::Trial) => Self::SinglesBehindSignature,
         }
     }
 
@@ -455,6 +451,7 @@ fn choose(numbers: &[u64], count: u64) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::hosts::Flaw;
     use super::*;
 
     #[test]

@@ -94,6 +94,11 @@ impl Flaw {
         }
     }
 
+    /// Whether nobody whom the loader knows has signed the header: it is refused before anything in it is read.
+    pub(super) const fn is_in_a_signature(self) -> bool {
+        matches!(self, Self::BadSignature | Self::ZeroSignature | Self::UnknownKey | Self::FilledHeader | Self::FilledJournal)
+    }
+
     /// Whether one field of the manifest is all that is wrong: whoever has it read as something else has a good image.
     pub(super) const fn is_in_a_field(self) -> bool {
         matches!(self, Self::OtherProduct | Self::OtherHardware | Self::BelowFloor)

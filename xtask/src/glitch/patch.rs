@@ -34,8 +34,8 @@ pub(super) fn set_signature(flash: &mut [u8], header: usize, signature: &[u8]) -
     renew_crc(flash, header)
 }
 
-/// Makes all of a header that nobody signed say one word: the longest body there may be, and each signature entry but the first, which has a key id of its
-/// own.
+/// Makes all of a header that nobody signed say one word: the longest body there may be, and the signature entries behind the first one, each under a
+/// key id of its own.
 pub(super) fn fill_unsigned(flash: &mut [u8], header: usize, word: u32) -> Result<()> {
     let bytes = flash.get_mut(header..header + HEADER_SIZE).context("the flash ends before the header")?;
     let (signed, rest) = bytes.split_at_mut(FIRST_ENTRY);

@@ -3,14 +3,12 @@
 //! With musl it needs nothing but Rust's own linker. Where there is no musl it is glibc's static library from Debian's packages, which clang links.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::board::Board;
 use super::debian::Packages;
-use crate::cargo::{build, cargo};
-use crate::process;
+use crate::cargo::{Compiler, build, cargo};
 use crate::workspace::Workspace;
 
 /// Builds the agent of a checkout.
@@ -18,7 +16,9 @@ pub(super) fn agent(workspace: &Workspace, board: Board) -> Result<PathBuf> {
     let mut command = cargo(workspace);
     command.args(["build", "--quiet", "--release", "--target", board.agent_target()]);
     if board == Board::Riscv64 {
-        command.env("CARGO_ENCODED_RUSTFLAGS", flags_with_glibc(Packages::gather(workspace, board)?.root(), &linker()?).join("\x1f"));
+        // Rust's own linker, by the name under which it takes what clang gives it.
+        let linker = Compiler::find(workspace, None)?.tools().join("gcc-ld/ld.lld");
+        command.env("CARGO_ENCODED_RUSTFLAGS", flags_with_glibc(Packages::gather(workspace, board)?.root(), &linker).join("\x1f"));
     }
     build(command, "twinslot-agent", "")
 }
@@ -35,15 +35,4 @@ fn flags_with_glibc(root: &Path, linker: &Path) -> Vec<String> {
     ];
     let flags = ["target-feature=+crt-static".to_owned(), "linker=clang".to_owned(), "strip=symbols".to_owned()];
     flags.into_iter().chain(given_to_clang.map(|argument| format!("link-arg={argument}"))).map(|flag| format!("-C{flag}")).collect()
-}
-
-/// Rust's own linker, by the name under which it takes what clang gives it.
-fn linker() -> Result<PathBuf> {
-    let ask = |words: &[&str]| -> Result<String> {
-        let output = process::output_of(Command::new("rustc").args(words))?;
-        String::from_utf8(output).context("rustc prints no text")
-    };
-    let version = ask(&["-vV"])?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names no host")?;
-    Ok(PathBuf::from(ask(&["--print", "sysroot"])?.trim()).join("lib/rustlib").join(host).join("bin/gcc-ld/ld.lld"))
 }

@@ -36,10 +36,11 @@ const ATTRIBUTES: usize = 0x30;
 /// Also while a fault is handled; with the usual memory map for whatever no region covers.
 const ENABLED: u32 = 0b111;
 
-/// Base and attributes of the regions: code, and both memories that images run in or lie in. Nothing lies in the second one on this architecture's board.
+/// Base and attributes of the regions: code, and memory below 0x4000_0000. The board of this architecture has none above; one that has needs a region
+/// for it.
 const REGIONS_OF_ARMV7M: [(u32, u32); 2] = [(0x10, 0x0602_0039), (0x2000_0011, 0x1303_0039)];
 
-/// Base and limit of the regions.
+/// Base and limit of the regions: code, and both places of memory.
 const REGIONS_OF_ARMV8M: [(u32, u32); 3] = [(0b110, 0x1fff_ffe1), (0x2000_0003, 0x3fff_ffe1), (0x6000_0003, 0x9fff_ffe1)];
 
 impl Protection {

@@ -1,16 +1,16 @@
 //! Device trees made by `dtc` and read by `fdtget`: neither end of a test is the code under test.
 
+mod boot;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
-use linux_shell::boot_tree::BootTree;
-use linux_shell::device_tree::{LinuxTree, MAX_RANGES, MachineTree, OURS, TreeError, Value, judge};
-use linux_shell::handoff::{command_line, publish};
+use linux_shell::device_tree::{LinuxTree, MachineTree, TreeError, Value};
+use linux_shell::handoff::publish;
 use twinslot_bootloader::anchor::TrustAnchor;
 use twinslot_bootloader::crypto::Builtin;
 use twinslot_bootloader::decide::Why;
 use twinslot_bootloader::handoff::{Booted, HANDOFF_SIZE, Handoff, Verdict};
-use twinslot_bootloader::image::command_line::MAX_LEN;
 use twinslot_bootloader::journal::{Phase, Revert};
 use twinslot_bootloader::load::Span;
 use twinslot_bootloader::reason::{Reason, ResetCause};
@@ -397,107 +397,4 @@ fn seeds_are_those_of_the_machine_and_never_signed_ones() {
     assert_eq!((seeded.chosen("x", "kaslr-seed").as_str(), seeded.chosen("bx", "rng-seed").as_str()), ("4 5", "1 2 3"));
     let unseeded = Made::of(&signed, &[KEPT], |tree| tree.seed_from(&silent));
     assert_eq!(unseeded.names_in_chosen(), "stdout-path\n");
-}
-
-/// A hand-off with as much to say as any has.
-fn longest_handoff() -> Handoff {
-    let reason = (0..=u8::MAX).map(Reason::from_code).max_by_key(|reason| reason.text().len()).expect("reasons");
-    let mut handoff = handoff();
-    while handoff.reads.keys.push([0xff; 8]).is_ok() {}
-    handoff.booted = Booted::Slot(Slot::B);
-    (handoff.phase, handoff.why) = (Phase::Confirmed, Why::LastResort);
-    handoff.verdicts.a = Verdict::Refused(reason);
-    handoff.verdicts.b = Verdict::Refused(reason);
-    handoff.last_revert = Some(Revert { slot: Slot::A, reason, sequence: u64::MAX });
-    handoff
-}
-
-/// A machine with as many reservations as the loader reads, and with seeds.
-fn crowded_machine(seed: usize) -> Vec<u8> {
-    let reserved: String = (1..MAX_RANGES).map(|page| format!("/memreserve/ {:#x} 0x1000;\n", 0x5000_0000 + page * 0x1_0000)).collect();
-    let source = SOURCE.replace("/memreserve/ 0x48000000 0x1000;\n", &reserved);
-    let seeds = format!("kaslr-seed = <1 2>; rng-seed = [{}]; stdout-path", "ab ".repeat(seed));
-    compiled(&source.replace("stdout-path", &seeds), 0)
-}
-
-/// What the loader makes of a signed tree.
-fn made_of(signed: &[u8], machine: MachineTree<'_>, handoff: &Handoff, room: &mut [u8]) -> Result<usize, TreeError> {
-    let line = command_line(&[b'x'; MAX_LEN], handoff.booted).expect("a line that fits");
-    BootTree { signed: Some(signed), machine, mark: KEPT, line: &line, initrd: Some(FIRMWARE), handoff }.make(room)
-}
-
-/// They all fit a `MachineTree`, and the mark's page did not fit beside them: a halt with a signed tree alone.
-#[test]
-fn a_machine_of_as_many_reservations_as_the_loader_reads_starts_a_signed_tree() {
-    let bytes = crowded_machine(1);
-    let machine = MachineTree::read(&bytes).expect("a tree");
-    let reserved = machine.reserved().expect("as many as fit");
-    assert_eq!(reserved.len(), MAX_RANGES);
-    let mut room = vec![0; 0x1_0000];
-    made_of(&compiled("/dts-v1/; / { chosen { }; };", 0), machine, &longest_handoff(), &mut room).expect("a tree for Linux");
-    let kept = MachineTree::read(&room).and_then(|made| made.reserved());
-    assert_eq!(kept, Err(TreeError::TooManyRanges), "one more than a machine may reserve: the mark's page");
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("tree.dtb"), &room).expect("a file");
-    assert_eq!(Made { folder }.reservations().len(), MAX_RANGES + 1);
-}
-
-/// A trial with such a tree halted after its intent was committed, and a confirmed image was not left for the other slot.
-#[test]
-fn a_signed_tree_that_the_loader_can_not_edit_is_refused_while_the_image_is_judged() {
-    let bytes = crowded_machine(1);
-    let machine = MachineTree::read(&bytes).expect("a tree");
-    let handoff = longest_handoff();
-    let whole = compiled(SOURCE, 0);
-    let ambiguous = SOURCE.replace("memory-controller@1 {", "chosen@0 { }; memory-controller@1 {");
-    let mut other_version = whole.clone();
-    other_version[23] = 16;
-    let faults = [
-        (compiled(&ambiguous, 0), TreeError::Ambiguous),
-        (renamed(&ambiguous, "chosen@0", "chosen\0\0"), TreeError::Ambiguous),
-        (compiled("/dts-v1/; / { };", 0), TreeError::NoChosen),
-        (other_version, TreeError::Malformed),
-        (vec![0; 4096], TreeError::Absent),
-        (whole[..whole.len() - 1].to_vec(), TreeError::TooLarge),
-    ];
-    let mut room = vec![0; 0x1_0000];
-    for (tree, error) in &faults {
-        assert_eq!(made_of(tree, machine, &handoff, &mut room), Err(*error));
-        assert_eq!(judge(tree, room.len()), Err(*error));
-    }
-    assert_eq!(judge(&whole, room.len()), Ok(()));
-}
-
-#[test]
-fn a_tree_is_judged_as_the_edit_ends_whatever_is_damaged_in_it() {
-    let bytes = crowded_machine(1);
-    let machine = MachineTree::read(&bytes).expect("a tree");
-    let handoff = longest_handoff();
-    let whole = compiled(SOURCE, 0);
-    let mut room = vec![0; 0x1_0000];
-    let mut accepted = 0;
-    for at in 0..whole.len() {
-        for flip in [0x01, 0x80, 0xff] {
-            let mut damaged = whole.clone();
-            damaged[at] ^= flip;
-            let judged = judge(&damaged, room.len());
-            assert_eq!(made_of(&damaged, machine, &handoff, &mut room).map(drop), judged, "byte {at} ^ {flip:#x}");
-            accepted += usize::from(judged.is_ok());
-        }
-    }
-    assert!(accepted > 0, "damage of values is nothing that a reader of trees sees");
-}
-
-/// The longest command line, hand-off and list of what is kept, and seeds of 1 KiB.
-#[test]
-fn what_the_loader_adds_fits_beside_the_largest_tree_that_is_accepted() {
-    let bytes = crowded_machine(1024);
-    let machine = MachineTree::read(&bytes).expect("a tree");
-    let whole = compiled(SOURCE, 0);
-    let room = (0..).find(|room| judge(&whole, *room).is_ok()).expect("it is accepted somewhere");
-    let made = made_of(&whole, machine, &longest_handoff(), &mut vec![0; room]);
-    assert!(made.is_ok_and(|size| size <= room && size > room - OURS), "{made:?} of {room}");
-    for less in OURS..room {
-        assert_eq!(judge(&whole, less), Err(TreeError::TooLarge), "{less} bytes");
-    }
 }
